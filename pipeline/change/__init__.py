@@ -1,0 +1,1 @@
+"""Change detection: detectors, thresholds, kinds, cleaning."""

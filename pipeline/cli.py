@@ -1,0 +1,434 @@
+"""The command line: the only place that knows the clock, the terminal and the process.
+
+Heavy imports happen inside the commands, so that `--help` and `status` answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import Abort, Exit, TyperException
+
+from pipeline import __version__
+from pipeline.errors import ExitCode, Finding, PipelineError, Severity, UsageError, VerifyError
+
+if TYPE_CHECKING:
+    from pipeline.config.models import RunConfig
+    from pipeline.stages.compare import Comparison
+    from pipeline.stages.context import StageContext
+    from pipeline.stages.runner import Outcome
+
+app = typer.Typer(
+    name="pipeline",
+    help="县级卫片执法：两期影像 → 变化图斑 → 核查 → 统计。",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunOption = Annotated[str, typer.Option("--run", help="运行编号，对应 configs/runs/<编号>.yaml")]
+TileOption = Annotated[int, typer.Option("--tile", help="瓦片边长，像元，512 的倍数；不影响结果")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="并行线程数；缺省为处理器核数；不影响结果")
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", help="dask.distributed 调度器地址，如 tcp://127.0.0.1:8786")
+]
+DetectorOption = Annotated[str, typer.Option("--detector", help="检测器：auto、irmad 或 cva")]
+GsdOption = Annotated[
+    float | None, typer.Option("--gsd", help="地面分辨率，米；仅用于没有坐标系的影像")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="只说明将运行什么、为什么")]
+DataOption = Annotated[Path, typer.Option("--data-dir", help="数据目录")]
+ConfigOption = Annotated[Path, typer.Option("--config-dir", help="配置目录")]
+
+DATA_DIR = Path("data")
+CONFIG_DIR = Path("configs")
+
+
+@app.command("compare")
+def compare_command(
+    before: Annotated[Path, typer.Argument(help="变化前影像")],
+    after: Annotated[Path, typer.Argument(help="变化后影像")],
+    out: Annotated[Path, typer.Option("--out", help="成果文件夹")],
+    bands: Annotated[
+        str | None, typer.Option("--bands", help="波段角色，逗号分隔，如 blue,green,red,nir")
+    ] = None,
+    gsd: GsdOption = None,
+    detector: DetectorOption = "auto",
+    tile: TileOption = 1024,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+) -> None:
+    """比较两期影像，给出变化图斑。"""
+    from pipeline.stages.requests import compare_request
+
+    run = compare_request(before, after, _split_bands(bands), gsd, detector)
+    with _tiled(workers, scheduler, tile) as start:
+        started = time.monotonic()
+        result = _compare_into(run, out, start)
+    _summarise_comparison(result, out, time.monotonic() - started)
+
+
+@app.command("evaluate")
+def evaluate_command(
+    data: Annotated[Path, typer.Argument(help="带标注的数据文件夹")],
+    out: Annotated[Path | None, typer.Option("--out", help="成果文件夹")] = None,
+    gsd: GsdOption = None,
+    detector: DetectorOption = "auto",
+    tile: TileOption = 1024,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    data_dir: DataOption = DATA_DIR,
+) -> None:
+    """用带标注的影像对评价精度；最后一行是 JSON。"""
+    import json
+
+    from pipeline.stages.evaluate import evaluate, find_pairs
+    from pipeline.stages.requests import with_detector
+
+    folder = data.resolve()
+    target = out or data_dir / "runs" / f"evaluate_{folder.name}"
+    pairs = find_pairs(folder, with_detector(detector), gsd)
+    quiet = len(pairs) > 1
+    with _tiled(workers, scheduler, tile, quiet=quiet) as start:
+        progress = _progress("评价", enabled=quiet)
+        result = evaluate(
+            pairs, target, lambda run, place: _compare_into(run, place, start), progress
+        )
+    _say(f"评价完成：{len(pairs)} 对影像，成果在 {target}，报告 {target / 'evaluate.json'}")
+    print(json.dumps(result.as_json(), ensure_ascii=False))
+
+
+def _stage_command(name: str, label_zh: str) -> None:
+    @app.command(name, help=f"{label_zh}（阶段 {name}）。")
+    def command(
+        run: RunOption,
+        tile: TileOption = 1024,
+        workers: WorkersOption = None,
+        scheduler: SchedulerOption = None,
+        dry_run: DryRunOption = False,
+        data_dir: DataOption = DATA_DIR,
+        config_dir: ConfigOption = CONFIG_DIR,
+    ) -> None:
+        _run_named((name,), run, (tile, workers, scheduler), dry_run, data_dir, config_dir)
+
+
+for _name, _label in (("align", "配准归一"), ("detect", "变化检测"), ("extract", "图斑提取")):
+    _stage_command(_name, _label)
+
+
+@app.command("run")
+def run_command(
+    run: RunOption,
+    tile: TileOption = 1024,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    dry_run: DryRunOption = False,
+    data_dir: DataOption = DATA_DIR,
+    config_dir: ConfigOption = CONFIG_DIR,
+) -> None:
+    """依次运行全部阶段；没有变化的不重算。"""
+    from pipeline.stages.runner import STAGES
+
+    names = tuple(stage.name for stage in STAGES)
+    _run_named(names, run, (tile, workers, scheduler), dry_run, data_dir, config_dir)
+
+
+@app.command("status")
+def status_command(
+    run: RunOption, data_dir: DataOption = DATA_DIR, config_dir: ConfigOption = CONFIG_DIR
+) -> None:
+    """一次运行的概况：各阶段是否完成、是否过期、主要数字。"""
+    from pipeline.io.manifest import read_manifest
+
+    config, paths = _load(run, data_dir, config_dir)
+    for plan in _plans(config, paths):
+        state = "已完成" if plan.is_current else "待运行"
+        print(f"{plan.stage.name:<8} {plan.stage.label_zh}  {state}")
+        for reason in plan.reasons:
+            print(f"         {reason}")
+        manifest = read_manifest(paths.manifest(plan.stage.name))
+        if manifest is not None and plan.is_current:
+            figures = "，".join(f"{key}={_figure(v)}" for key, v in manifest.counts.items())
+            print(f"         {figures}")
+
+
+@app.command("why")
+def why_command(
+    stage: Annotated[str, typer.Argument(help="阶段名")],
+    run: RunOption,
+    data_dir: DataOption = DATA_DIR,
+    config_dir: ConfigOption = CONFIG_DIR,
+) -> None:
+    """说明一个阶段为什么需要重算：哪个输入、设置或代码变了。"""
+    from pipeline.stages.runner import STAGES
+
+    config, paths = _load(run, data_dir, config_dir)
+    plans = {plan.stage.name: plan for plan in _plans(config, paths)}
+    if stage not in plans:
+        raise UsageError(
+            Finding(
+                "E-USAGE",
+                f"没有阶段“{stage}”。",
+                allowed="、".join(s.name for s in STAGES),
+                advice="写上面列出的阶段名。",
+            )
+        )
+    plan = plans[stage]
+    if plan.is_current:
+        print(f"{stage} 不需要重算：输入、设置、规则和代码都没有变。")
+    for reason in plan.reasons:
+        print(f"{stage}：{reason}")
+
+
+@app.command("verify")
+def verify_command(
+    run: RunOption, data_dir: DataOption = DATA_DIR, config_dir: ConfigOption = CONFIG_DIR
+) -> None:
+    """重新核对一次运行的全部成果：摘要与清单一致，图斑表的数字闭合。"""
+    from pipeline.stages.verify import verify_run
+
+    _, paths = _load(run, data_dir, config_dir)
+    findings = verify_run(paths)
+    for finding in findings:
+        if finding.severity is Severity.NOTICE:
+            print(finding.render())
+    blocking = [finding for finding in findings if finding.severity is Severity.BLOCK]
+    if blocking:
+        raise VerifyError(blocking)
+    print(f"核对通过：{paths.root}")
+
+
+@app.command("config")
+def config_command(
+    check: Annotated[bool, typer.Option("--check", help="只检查生成的文件是否最新")] = False,
+    config_dir: ConfigOption = CONFIG_DIR,
+) -> None:
+    """由程序的参数定义生成 default.yaml 和 schema.json。"""
+    from pipeline.config.generate import drift, write
+
+    if not check:
+        write(config_dir)
+        print(f"已生成 {config_dir / 'default.yaml'} 和 {config_dir / 'schema.json'}")
+        return
+    differences = drift(config_dir)
+    for difference in differences:
+        print(difference)
+    if differences:
+        raise VerifyError(
+            Finding(
+                "E-VERIFY-CONTENT",
+                "生成的配置文件与程序不一致。",
+                where=str(config_dir),
+                advice="运行 make config 重新生成并提交。",
+            )
+        )
+
+
+def _run_named(
+    names: tuple[str, ...],
+    run: str,
+    tiling: tuple[int, int | None, str | None],
+    dry_run: bool,
+    data_dir: Path,
+    config_dir: Path,
+) -> None:
+    config, paths = _load(run, data_dir, config_dir)
+    if dry_run:
+        _print_plans(names, config, paths)
+        return
+    from pipeline.stages.runner import run_stages
+
+    tile, workers, scheduler = tiling
+    started = time.monotonic()
+    with _tiled(workers, scheduler, tile) as start:
+        outcomes = run_stages(names, start(config, paths))
+    _summarise(outcomes)
+    _log(paths.log, outcomes, time.monotonic() - started)
+    _say(f"完成，用时 {time.monotonic() - started:.1f} 秒。成果在 {paths.root}")
+
+
+def _print_plans(names: tuple[str, ...], config: RunConfig, paths: Any) -> None:
+    upstream = False
+    for plan in _plans(config, paths):
+        if plan.stage.name not in names:
+            continue
+        if plan.is_current and not upstream:
+            print(f"{plan.stage.name}：不运行，没有变化。")
+        else:
+            reasons = plan.reasons or ("上游阶段将重算，届时按其结果决定。",)
+            print(f"{plan.stage.name}：将运行。{' '.join(reasons)}")
+            upstream = True
+
+
+def _plans(config: RunConfig, paths: Any) -> list[Any]:
+    from pipeline.io.digests import DigestCache
+    from pipeline.stages.runner import STAGES, plan_stage
+
+    cache = DigestCache(paths.digest_cache)
+    return [plan_stage(stage, config, paths, cache) for stage in STAGES]
+
+
+def _load(run: str, data_dir: Path, config_dir: Path) -> tuple[RunConfig, Any]:
+    from pipeline.config.load import load_run
+    from pipeline.io.runs import RunPaths
+
+    config = load_run(config_dir / "runs" / f"{run}.yaml")
+    return config, RunPaths.for_run(data_dir, config.run)
+
+
+Starter = Callable[["RunConfig", Any], "StageContext"]
+
+
+@contextmanager
+def _tiled(
+    workers: int | None, scheduler: str | None, tile_px: int, *, quiet: bool = False
+) -> Iterator[Starter]:
+    """Dispatchers for one command; gives a function that makes a stage's context."""
+    from pipeline.grid import BLOCK_PX
+    from pipeline.io.tiles import ThreadDispatcher, dispatcher
+    from pipeline.stages.context import StageContext
+
+    if tile_px <= 0 or tile_px % BLOCK_PX:
+        raise UsageError(
+            Finding(
+                "E-USAGE",
+                "瓦片边长不合适。",
+                where="--tile",
+                value=str(tile_px),
+                allowed=f"{BLOCK_PX} 的正整数倍",
+                advice=f"改为 {BLOCK_PX}、{2 * BLOCK_PX} 或 {4 * BLOCK_PX}。",
+            )
+        )
+    count = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
+        workers or os.cpu_count() or 1
+    )
+    with dispatcher(count, scheduler) as tiled:
+        local = tiled if scheduler is None else ThreadDispatcher(count)
+        yield lambda config, paths: StageContext(
+            config, paths, tiled, local, tile_px, lambda label: _progress(label, enabled=not quiet)
+        )
+
+
+def _compare_into(run: RunConfig, out: Path, start: Starter) -> Comparison:
+    from pipeline.io.runs import RunPaths
+    from pipeline.stages.compare import WORK_FOLDER, compare
+
+    out.mkdir(parents=True, exist_ok=True)
+    return compare(start(run, RunPaths(out / WORK_FOLDER)), out)
+
+
+def _split_bands(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return tuple(part.strip().lower() for part in text.replace("，", ",").split(","))
+
+
+def _progress(label: str, *, enabled: bool) -> Callable[[int, int], None]:
+    """Rate and time left on a terminal, a plain line every few seconds in a log."""
+    started = last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        is_terminal = sys.stderr.isatty()
+        if not enabled or (now - last < (0.2 if is_terminal else 5.0) and done < total):
+            return
+        last, spent = now, now - started
+        if not is_terminal and done == total and spent < 5.0:
+            return
+        left = spent / done * (total - done)
+        text = f"{label} {done}/{total}（{done / max(spent, 1e-9):.1f}/秒，剩余约 {left:.0f} 秒）"
+        end = "\n" if done == total or not is_terminal else ""
+        print(f"\r\x1b[K{text}" if is_terminal else text, end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _summarise(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        state = "已运行" if outcome.was_run else "未变化，跳过"
+        _say(f"{outcome.stage.name} {outcome.stage.label_zh}：{state}")
+        for notice in outcome.notices:
+            _say(notice.render())
+
+
+def _summarise_comparison(result: Comparison, out: Path, seconds: float) -> None:
+    _summarise(list(result.outcomes))
+    counts = result.counts
+    mu = int(counts["patches_area_mu100"])
+    from pipeline.units import format_mu100
+
+    _say("—— 结果 ——")
+    _say(
+        f"变化图斑（疑似，待核查）：{counts['patches']} 个，"
+        f"{float(counts['patches_area_m2']):,.1f} 平方米，合 {format_mu100(mu)} 亩"
+    )
+    _say(
+        f"可观测比例：{100 * float(counts['observed_share']):.2f}%"
+        "（未观测的地方不等于没有变化）"
+    )
+    _say(
+        f"剔除：碎点 {counts['dropped_speckle']} 处，"
+        f"小于最小面积 {counts['dropped_below_min_area']} 处（见 patches.gpkg 的 dropped 图层）"
+    )
+    shift = counts["residual_px"]
+    _say(
+        f"检测器 {counts['detector']}；配准平移（行，列）"
+        f"（{counts['shift_row_px']:+.2f}，{counts['shift_col_px']:+.2f}）像元，"
+        + ("残差未知" if shift is None else f"残差中位数 {float(shift):.2f} 像元")
+    )
+    _say(f"成果：{out}（patches.gpkg、change.tif、score.tif、kind.tif、quicklook.png），用时 {seconds:.1f} 秒")
+
+
+def _log(path: Path, outcomes: list[Outcome], seconds: float) -> None:
+    """One line a run; times belong here and never into a result."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    parts = ",".join(f"{o.stage.name}={'run' if o.was_run else 'skip'}" for o in outcomes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(f"{stamp} {__version__} {parts} {seconds:.1f}s\n")
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    """Run the command line and end the process with the exit codes of DESIGN §6."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        app(standalone_mode=False)
+    except PipelineError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(problem.exit_code)
+    except Exit as done:
+        sys.exit(done.exit_code)
+    except TyperException as problem:
+        advice = "加 --help 查看用法。"
+        print(Finding("E-USAGE", str(problem), advice=advice).render(), file=sys.stderr)
+        sys.exit(ExitCode.USAGE)
+    except (KeyboardInterrupt, Abort):
+        print("已中断；再次运行会从中断处继续。", file=sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)
+    except Exception:
+        traceback.print_exc()
+        advice = "请把上面的全部文字和 run.log 交给维护人员；已完成的阶段不受影响，可再次运行。"
+        print(Finding("E-INTERNAL", "出现了没有预料到的错误。", advice=advice).render(), file=sys.stderr)
+        sys.exit(ExitCode.INTERNAL)

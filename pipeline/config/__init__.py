@@ -1,0 +1,1 @@
+"""Typed settings: models, loading, generation."""

@@ -1,0 +1,130 @@
+"""Configuration files → typed values: a run, the rule folder, a code table.
+
+Every problem of everything asked for is reported at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from pipeline.config.models import RunConfig
+from pipeline.errors import Finding, InputError, PipelineError, RuleError
+from pipeline.rules.parameters import RuleParameter, RuleSet
+from pipeline.schema.codes import CodeTable, build_code_table
+from pipeline.schema.document import parse_document
+
+CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
+"""The configuration shipped with the program."""
+CHANGE_KIND_CODES = CONFIG_DIR / "codes" / "change_kind.csv"
+
+
+def load_kind_codes() -> dict[int, str]:
+    """Pixel value of `kind.tif` → code of the change kind."""
+    table = load_codes(CHANGE_KIND_CODES)
+    return {int(columns["value"]): code for code, columns in table.attributes.items()}
+
+
+def load_run(path: Path) -> RunConfig:
+    """The configuration of a run."""
+    return parse_document(
+        _read_text(path),
+        path.as_posix(),
+        RunConfig,
+        syntax_code="E-CONFIG-SYNTAX",
+        value_code="E-CONFIG-VALUE",
+        error=InputError,
+    )
+
+
+def load_codes(path: Path) -> CodeTable:
+    """A code table from a CSV file with one header row, named after the file."""
+    source = path.as_posix()
+    reader = csv.DictReader(io.StringIO(_read_text(path), newline=""), strict=True)
+    try:
+        rows = list(reader)
+    except csv.Error as broken:
+        where = f"{source}:{reader.reader.line_num}"
+        advice = "检查该行的引号是否成对。"
+        what = "CSV 写法有误。"
+        raise InputError(Finding("E-CONFIG-SYNTAX", what, where, advice=advice)) from broken
+    header = reader.fieldnames or ()
+    # DictReader marks surplus cells with the key None and absent ones with the value None.
+    ragged = [n for n, row in enumerate(rows, start=2) if None in row or None in row.values()]
+    if ragged:
+        what = "该行的格数与表头不一致。"
+        allowed = f"{len(header)} 格"
+        advice = "补齐或删去多余的逗号；含逗号的内容要加引号。"
+        raise InputError(
+            Finding("E-CONFIG-SYNTAX", what, f"{source}:{n}", allowed=allowed, advice=advice)
+            for n in ragged
+        )
+    return build_code_table(path.stem, rows, source)
+
+
+def load_rules(directory: Path) -> RuleSet:
+    """Every rule parameter under a folder; a file's path below it spells the rule's id."""
+    if not directory.is_dir():
+        raise _missing(directory, "规则目录")
+    findings: list[Finding] = []
+    parameters: list[RuleParameter] = []
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+    for path in files:
+        try:
+            parameters.append(_load_rule(path, path.relative_to(directory)))
+        except PipelineError as refused:
+            findings += refused.findings
+    if not files:
+        advice = "核对规则目录的位置。"
+        what = "规则目录里没有规则文件。"
+        findings.append(Finding("E-RULE-VALUE", what, directory.as_posix(), advice=advice))
+    if findings:
+        raise RuleError(findings)
+    return RuleSet(tuple(sorted(parameters, key=lambda parameter: parameter.id)))
+
+
+def _load_rule(path: Path, relative: Path) -> RuleParameter:
+    source = path.as_posix()
+    if path.suffix != ".yaml":
+        what = "规则目录里只能有 .yaml 文件。"
+        advice = "改扩展名，或移出规则目录。"
+        raise RuleError(Finding("E-RULE-SYNTAX", what, source, path.name, "*.yaml", advice))
+    parameter = parse_document(
+        _read_text(path),
+        source,
+        RuleParameter,
+        syntax_code="E-RULE-SYNTAX",
+        value_code="E-RULE-VALUE",
+        error=RuleError,
+    )
+    expected = ".".join(relative.with_suffix("").parts)
+    if parameter.id != expected:
+        what = "规则的 id 与文件位置不一致。"
+        advice = "改 id，或改文件名和所在目录。"
+        raise RuleError(Finding("E-RULE-VALUE", what, source, parameter.id, expected, advice))
+    return parameter
+
+
+def _read_text(path: Path) -> str:
+    """Text of a UTF-8 file, with or without BOM."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as missing:
+        raise _missing(path, "文件") from missing
+    except UnicodeDecodeError as foreign:
+        what = "文件不是 UTF-8 编码。"
+        advice = "用记事本另存为 UTF-8；用 WPS 或 Excel 时另存为“CSV UTF-8”。"
+        finding = Finding("E-FILE-UNREADABLE", what, path.as_posix(), advice=advice)
+        raise InputError(finding) from foreign
+    except OSError as refused:
+        what = "文件无法打开。"
+        advice = "确认它是文件而不是目录，并有读取权限。"
+        finding = Finding("E-FILE-UNREADABLE", what, path.as_posix(), advice=advice)
+        raise InputError(finding) from refused
+
+
+def _missing(path: Path, noun: str) -> InputError:
+    what = f"找不到{noun}“{path.name}”。"
+    advice = "核对路径和文件名。"
+    return InputError(Finding("E-FILE-MISSING", what, path.as_posix(), advice=advice))

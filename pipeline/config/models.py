@@ -1,0 +1,124 @@
+"""All settings of a run, composed of the parameter models that live beside their functions.
+
+To add a parameter model: import it and give it one line in the stage's class below.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from pipeline.change.cleaning import CleaningParams
+from pipeline.change.detectors import DetectorName
+from pipeline.change.irmad import IrmadParams
+from pipeline.change.kinds import KindParams
+from pipeline.change.sample import SampleParams
+from pipeline.change.thresholds import ThresholdParams
+from pipeline.imagery.radiometry import RadiometryParams
+from pipeline.imagery.tie_points import TiePointParams
+from pipeline.patches.measures import PatchParams
+from pipeline.scene import BAND_ROLES
+from pipeline.schema.messages import suggest
+from pipeline.schema.model import Frozen, refusal
+
+
+class AlignSettings(Frozen):
+    """Settings of the stage `align`."""
+
+    tie_points: TiePointParams = Field(default=TiePointParams(), description="配准：同名点")
+    radiometry: RadiometryParams = Field(default=RadiometryParams(), description="辐射归一化")
+
+
+class DetectSettings(Frozen):
+    """Settings of the stage `detect`."""
+
+    detector: DetectorName = Field(
+        default="auto", description="检测器：auto 按共有波段数选择（4 个及以上用 irmad，否则 cva）"
+    )
+    sample: SampleParams = Field(default=SampleParams(), description="统计样本")
+    irmad: IrmadParams = Field(default=IrmadParams(), description="迭代加权多元变化检测（IR-MAD）")
+    thresholds: ThresholdParams = Field(default=ThresholdParams(), description="变化阈值")
+    kinds: KindParams = Field(default=KindParams(), description="变化类别初分")
+
+
+class ExtractSettings(Frozen):
+    """Settings of the stage `extract`."""
+
+    cleaning: CleaningParams = Field(default=CleaningParams(), description="变化掩膜清理")
+    patches: PatchParams = Field(default=PatchParams(), description="图斑轮廓与量算")
+
+
+class Settings(Frozen):
+    """Every setting that can change a result."""
+
+    align: AlignSettings = Field(default=AlignSettings(), description="配准归一")
+    detect: DetectSettings = Field(default=DetectSettings(), description="变化检测")
+    extract: ExtractSettings = Field(default=ExtractSettings(), description="图斑提取")
+
+
+def _band_role(role: str) -> str:
+    if role and role not in BAND_ROLES:
+        allowed = "、".join(BAND_ROLES) + '；角色未知写 ""'
+        advice = suggest(role, BAND_ROLES) or "按影像文件中的波段顺序逐个写明。"
+        raise refusal(f"没有波段角色“{role}”", allowed=allowed, advice=advice)
+    return role
+
+
+BandRole = Annotated[
+    str, AfterValidator(_band_role), Field(json_schema_extra={"enum": ["", *BAND_ROLES]})
+]
+
+
+class ImageInput(Frozen):
+    """One image of the pair."""
+
+    path: str = Field(min_length=1, description="影像文件路径")
+    date: datetime.date | None = Field(default=None, description="影像时相，YYYY-MM-DD")
+    bands: tuple[BandRole, ...] | None = Field(
+        default=None, min_length=1, description="按文件顺序的波段角色，例如 [blue, green, red, nir]"
+    )
+
+    @field_validator("bands")
+    @classmethod
+    def _role_once(cls, bands: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        named = [role for role in bands or () if role]
+        twice = sorted({role for role in named if named.count(role) > 1})
+        if twice:
+            advice = "每个角色只写一次，其余波段的角色改正或留空。"
+            raise refusal(f"波段角色重复：{'、'.join(twice)}", advice=advice)
+        return bands
+
+
+class RunConfig(Frozen):
+    """One run: which county, which two images, which settings."""
+
+    run: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$",
+        description="运行编号：字母、数字、下划线、短横，例如 2026Q1",
+    )
+    county_code: str = Field(
+        default="000000", pattern=r"^[0-9]{6}$", description="6 位县级行政区划代码，须加引号"
+    )
+    before: ImageInput = Field(description="变化前影像（前时相）")
+    after: ImageInput = Field(description="变化后影像（后时相）")
+    gsd_m: float | None = Field(
+        default=None, gt=0, description="地面分辨率，米；仅影像没有坐标系时填写"
+    )
+    settings: Settings = Field(
+        default=Settings(), description="处理参数，缺省见 configs/default.yaml"
+    )
+
+    @field_validator("after")
+    @classmethod
+    def _after_is_later(cls, after: ImageInput, info: ValidationInfo) -> ImageInput:
+        before: ImageInput | None = info.data.get("before")
+        if before and before.date and after.date and after.date <= before.date:
+            raise refusal(
+                "后时相不晚于前时相",
+                at=("date",),
+                allowed=f"晚于 {before.date}",
+                advice="核对两期影像的日期，或对调 before 与 after。",
+            )
+        return after

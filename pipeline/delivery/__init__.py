@@ -1,0 +1,1 @@
+"""Builds the content of deliverables; writes nothing."""

@@ -1,0 +1,130 @@
+"""Errors as product: every problem says what, where, which value, what is allowed and what to do.
+
+Texts are Simplified Chinese because bureau analysts read them; codes are stable and never reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Process exit codes (DESIGN §6)."""
+
+    OK = 0
+    USAGE = 2
+    INPUT = 3
+    RULE = 4
+    INTERNAL = 5
+    VERIFY = 6
+    INTERRUPTED = 130
+
+
+class Severity(StrEnum):
+    """阻断 stops the stage; 提示 is reported and the work goes on."""
+
+    BLOCK = "阻断"
+    NOTICE = "提示"
+
+
+CODES: dict[str, str] = {
+    "E-USAGE": "命令用法有误",
+    "E-FILE-MISSING": "文件不存在",
+    "E-FILE-UNREADABLE": "文件无法读取",
+    "E-FILE-REFUSED": "不接受的文件或数据源类型",
+    "E-FILE-WRITE": "文件无法写入",
+    "E-RASTER-NOCRS": "影像没有坐标系",
+    "E-RASTER-TRANSFORM": "影像的地理变换不可用",
+    "E-RASTER-DTYPE": "影像的像元类型不支持",
+    "E-RASTER-EMPTY": "影像没有有效像元",
+    "E-RASTER-BANDS": "两期影像的波段对不上",
+    "E-RASTER-OVERLAP": "两期影像没有重叠范围",
+    "E-RASTER-GSD": "两期影像的分辨率相差过大",
+    "E-LABEL-GRID": "标注与影像不在同一格网",
+    "E-CONFIG-SYNTAX": "配置文件语法有误",
+    "E-CONFIG-VALUE": "配置项取值有误",
+    "E-RULE-SYNTAX": "规则文件语法有误",
+    "E-RULE-VALUE": "规则文件内容有误",
+    "E-RULE-DATE": "该日期没有有效的规则取值",
+    "E-LAYER-SCHEMA": "图层结构与约定不符",
+    "E-VERIFY-CONTENT": "成果内容与清单不符",
+    "E-VERIFY-SUM": "成果的数字不闭合",
+    "E-INTERNAL": "程序内部错误",
+    "N-VERIFY-OPENED": "文件被打开过，内容未变",
+    "N-REGISTRATION-NONE": "未能建立可靠的配准关系",
+    "N-BANDS-NOROLE": "波段角色未知",
+    "N-RUN-INCOMPLETE": "阶段尚未完成",
+}
+"""Closed catalogue of codes: a code that is not here can not be raised."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem found in an input, a setting, a rule or a result."""
+
+    code: str
+    what: str
+    """What is wrong, one Chinese sentence."""
+    where: str = ""
+    """File, layer, row or file:line:column."""
+    value: str = ""
+    """The value as found."""
+    allowed: str = ""
+    """What would be accepted."""
+    advice: str = ""
+    """What to do."""
+    severity: Severity = Severity.BLOCK
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise KeyError(f"error code {self.code!r} is not in pipeline.errors.CODES")
+
+    def render(self) -> str:
+        """The finding as Chinese text, one line per aspect that is known."""
+        lines = [f"[{self.severity.value}] {self.code} {CODES[self.code]}：{self.what}"]
+        for label, text in (
+            ("位置", self.where),
+            ("现值", self.value),
+            ("允许", self.allowed),
+            ("办法", self.advice),
+        ):
+            if text:
+                lines.append(f"    {label}：{text}")
+        return "\n".join(lines)
+
+
+class PipelineError(Exception):
+    """Base of all errors meant for the user; carries every finding at once."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL
+
+    def __init__(self, findings: Finding | Iterable[Finding]) -> None:
+        self.findings = (findings,) if isinstance(findings, Finding) else tuple(findings)
+        super().__init__("\n".join(f.render() for f in self.findings))
+
+
+class UsageError(PipelineError):
+    """The command line asks for something that does not exist or contradicts itself."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(PipelineError):
+    """A given file or setting can not be used as it is."""
+
+    exit_code = ExitCode.INPUT
+
+
+class RuleError(PipelineError):
+    """A law, standard or local rule is missing, malformed or asked outside its life."""
+
+    exit_code = ExitCode.RULE
+
+
+class VerifyError(PipelineError):
+    """A finished result no longer agrees with its manifest or with itself."""
+
+    exit_code = ExitCode.VERIFY

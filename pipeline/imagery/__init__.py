@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: coregistration, resampling, radiometry, validity."""

@@ -1,0 +1,135 @@
+"""Two scenes onto one grid: the target grid and the tile function that fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, floor, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from pipeline.errors import Finding, InputError
+from pipeline.grid import Grid, RasterWindow, Tile, TileOutput
+from pipeline.imagery.resample import GridMapping, resample
+from pipeline.imagery.validity import NODATA, NodataRule, covered_mask
+
+MAX_GSD_RATIO = 4.0
+"""Cubic convolution of a source more than this much finer would alias; coarser would invent detail."""
+
+
+def working_grid(before: Grid) -> Grid:
+    """The grid a pair is compared on: the before image's own, or local UTM if it is in degrees.
+
+    The UTM grid has square pixels of the before pixel's area at the image centre, its origin on
+    whole multiples of the pixel size.
+    """
+    if not before.is_geographic:
+        return before
+    assert before.crs is not None
+    centre_x, centre_y = before.xy(np.array([before.height / 2]), np.array([before.width / 2]))
+    to_degrees = Transformer.from_crs(before.crs, 4326, always_xy=True)
+    lon, lat = (float(v[0]) for v in to_degrees.transform(centre_x, centre_y))
+    zone = min(60, max(1, floor((lon + 180) / 6) + 1))
+    utm = CRS.from_epsg((32600 if lat >= 0 else 32700) + zone)
+    to_utm = Transformer.from_crs(before.crs, utm, always_xy=True)
+    size = _centre_pixel_m(before, to_utm)
+    edge = np.linspace(0.0, 1.0, 65)
+    rows = np.concatenate([edge * 0, edge * 0 + 1, edge, edge]) * before.height
+    cols = np.concatenate([edge, edge, edge * 0, edge * 0 + 1]) * before.width
+    x, y = to_utm.transform(*before.xy(rows, cols))
+    left, top = floor(x.min() / size) * size, ceil(y.max() / size) * size
+    width, height = ceil((x.max() - left) / size), ceil((top - y.min()) / size)
+    return Grid(width, height, (size, 0.0, left, 0.0, -size, top), utm.to_wkt())
+
+
+def _centre_pixel_m(grid: Grid, to_metres: Transformer) -> float:
+    row, col = grid.height / 2, grid.width / 2
+    x, y = to_metres.transform(
+        *grid.xy(np.array([row, row, row + 1]), np.array([col, col + 1, col]))
+    )
+    return sqrt(abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])))
+
+
+def require_comparable(target: Grid, before: Grid, after: Grid) -> None:
+    """Refuse pairs that do not overlap, or whose pixel sizes are too far apart."""
+    if (before.crs_wkt is None) != (after.crs_wkt is None):
+        raise InputError(
+            Finding(
+                "E-RASTER-NOCRS",
+                "两期影像只有一期带坐标系，无法对到一起。",
+                value=f"变化前{'有' if before.crs_wkt else '无'}，变化后{'有' if after.crs_wkt else '无'}",
+                advice="为缺少坐标系的影像补上坐标系后再比对。",
+            )
+        )
+    mapping = GridMapping(target, after)
+    if mapping.footprint(target.window).is_empty:
+        raise InputError(
+            Finding(
+                "E-RASTER-OVERLAP",
+                "两期影像没有重叠范围。",
+                value=f"变化前 {_extent(before)}；变化后 {_extent(after)}",
+                advice="核对是否拿错了景号、坐标系或带号（如东坐标带与不带带号前缀）。",
+            )
+        )
+    middle = target.height / 2, target.width / 2
+    rows, cols = mapping.positions(
+        np.array([middle[0], middle[0] + 1, middle[0]]),
+        np.array([middle[1], middle[1], middle[1] + 1]),
+    )
+    area = abs((rows[1] - rows[0]) * (cols[2] - cols[0]) - (rows[2] - rows[0]) * (cols[1] - cols[0]))
+    if not 1 / MAX_GSD_RATIO <= sqrt(area) <= MAX_GSD_RATIO:
+        raise InputError(
+            Finding(
+                "E-RASTER-GSD",
+                "两期影像的分辨率相差过大。",
+                value=f"变化后影像的像元是变化前的 1/{sqrt(area):.2f}",
+                allowed=f"相差不超过 {MAX_GSD_RATIO:g} 倍",
+                advice="先把较细的一期重采样到相近的分辨率。",
+            )
+        )
+
+
+def _extent(grid: Grid) -> str:
+    x, y = grid.xy(
+        np.array([0.0, 0.0, grid.height, grid.height]), np.array([0.0, grid.width, 0.0, grid.width])
+    )
+    name = grid.crs.name if grid.crs is not None else "无坐标系"
+    return f"x {x.min():.6g}–{x.max():.6g}，y {y.min():.6g}–{y.max():.6g}（{name}）"
+
+
+@dataclass(frozen=True)
+class DateJob:
+    """How one date's pixels get onto the target grid."""
+
+    mapping: GridMapping
+    rule: NodataRule
+    is_written: bool
+    """False if the file was taken over unchanged and only its validity is needed here."""
+
+
+@dataclass(frozen=True)
+class AlignJob:
+    """Parameters of `align_tile`, by source name (`before`, `after`)."""
+
+    dates: Mapping[str, DateJob]
+
+
+def align_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: AlignJob) -> TileOutput:
+    """Tile function: sources on their own grids → `before`, `after` (as asked) and `valid`."""
+    shape = tile.core.shape
+    seen = np.ones(shape, np.uint8)
+    rasters: dict[str, NDArray[np.generic]] = {}
+    for name, job in params.dates.items():
+        source = sources[name]
+        mask = covered_mask(source, job.rule)
+        pixels, mask = resample(
+            tile.core, source.array, (source.row0, source.col0), mask, job.mapping
+        )
+        seen &= mask
+        if job.is_written:
+            rasters[name] = pixels
+    valid = np.where(seen == 1, 0, NODATA).astype(np.uint8)
+    rasters["valid"] = valid
+    return TileOutput(rasters, ((tile.index, int(np.count_nonzero(valid))),))

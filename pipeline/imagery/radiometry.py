@@ -1,0 +1,88 @@
+"""Relative radiometry: what the after image would look like under the before image's conditions.
+
+Per band `before ≈ gain · after + offset`, fitted on the pixels that did not change. The line is the
+reduced major axis (ratio of spreads), which treats both dates alike: swapping them gives the
+inverse line. Change is kept out by weights from a chi-square of all bands together, repeated until
+stable, with its scale tied to the median so that the weights can not collapse onto a few pixels.
+Canty, Nielsen and Schmidt 2004, RSE 91 (the idea of fitting on invariant pixels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.special import gammaincc, gammainccinv
+
+from pipeline.scene import rounding_variance
+from pipeline.schema.model import Frozen
+
+RELATIVE_FLOOR = 1e-9
+"""Smallest variance taken as real, relative to the band's own."""
+
+
+class RadiometryParams(Frozen):
+    """Settings of the relative normalisation (相对辐射归一)."""
+
+    rounds: int = Field(12, ge=1, le=100, description="迭代轮数")
+    max_pixels: int = Field(500_000, ge=1000, description="参与拟合的最多像元数")
+
+
+@dataclass(frozen=True)
+class BandFit:
+    """One band's line and the spread around it on unchanged pixels."""
+
+    gain: float
+    offset: float
+    sigma: float
+    """Standard deviation of `before − (gain · after + offset)`, in before's units."""
+
+
+@dataclass(frozen=True)
+class RadiometryFit:
+    """Lines of all common bands, in their order."""
+
+    bands: tuple[BandFit, ...]
+    unchanged_share: float
+    """Mean weight of the sample: roughly the share of pixels taken for unchanged."""
+
+
+def fit_radiometry(
+    before: NDArray[Any], after: NDArray[Any], params: RadiometryParams
+) -> RadiometryFit:
+    """Fit on a sample of co-located pixels, `(band, n)` each; needs at least two pixels."""
+    step = max(1, before.shape[1] // params.max_pixels)
+    x = before[:, ::step].astype(np.float64)
+    y = after[:, ::step].astype(np.float64)
+    bands = x.shape[0]
+    floor = rounding_variance(before.dtype), rounding_variance(after.dtype)
+    weights = np.ones(x.shape[1])
+    median = 2 * float(gammainccinv(bands / 2, 0.5))
+    fits: list[BandFit] = []
+    for _ in range(params.rounds):
+        fits = [_fit_band(x[k], y[k], weights, floor) for k in range(bands)]
+        chi2 = np.zeros(x.shape[1])
+        for k, fit in enumerate(fits):
+            chi2 += ((x[k] - fit.gain * y[k] - fit.offset) / fit.sigma) ** 2
+        scale = max(float(np.median(chi2)) / median, 1e-12)
+        weights = gammaincc(bands / 2, chi2 / scale / 2)
+    return RadiometryFit(tuple(fits), float(weights.mean()))
+
+
+def _fit_band(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    floor: tuple[float, float],
+) -> BandFit:
+    mean_x, mean_y = np.average(x, weights=weights), np.average(y, weights=weights)
+    var_x = np.average((x - mean_x) ** 2, weights=weights) + floor[0] + 1e-30
+    var_y = np.average((y - mean_y) ** 2, weights=weights) + floor[1] + 1e-30
+    gain = float(np.sqrt(var_x / var_y))
+    offset = float(mean_x - gain * mean_y)
+    residual = np.average((x - gain * y - offset) ** 2, weights=weights)
+    least = floor[0] + gain * gain * floor[1] + RELATIVE_FLOOR * var_x
+    return BandFit(gain, offset, float(np.sqrt(residual + least)))

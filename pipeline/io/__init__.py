@@ -1,0 +1,1 @@
+"""The only importers of file readers and writers."""

@@ -1,0 +1,107 @@
+"""Opening two images as a pair on one working grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.grid import Grid, PixelWindow, tiles
+from pipeline.imagery.alignment import require_comparable, working_grid
+from pipeline.imagery.resample import GridMapping
+from pipeline.imagery.validity import (
+    CollarBounds,
+    CollarScan,
+    NodataRule,
+    collar_candidates,
+    scan_collar,
+)
+from pipeline.io.rasters import open_raster, read_window
+from pipeline.io.scenes import SceneFile, open_scene
+from pipeline.io.tiles import Dispatcher, Source, TileJob, merge_partials, run_tiles
+from pipeline.scene import PIXEL_TYPES, BandMatch, match_bands
+
+SCAN_TILE_PX = 1024
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """An image as the user named it."""
+
+    path: Path
+    bands: tuple[str, ...] | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True)
+class ImagePair:
+    """Two opened images, their common bands and the grid they are compared on."""
+
+    before: SceneFile
+    after: SceneFile
+    bands: BandMatch
+    grid: Grid
+
+    def is_taken_over(self, name: str, mapping: GridMapping) -> bool:
+        """Whether an image can be used as it lies: same grid, all bands, fast blocks."""
+        file = self.before if name == "before" else self.after
+        numbers = self.bands.before if name == "before" else self.bands.after
+        scene = file.scene
+        return (
+            file.is_copyable
+            and scene.dtype in PIXEL_TYPES
+            and numbers == tuple(range(1, len(scene.roles) + 1))
+            and scene.grid.same_pixels(self.grid)
+            and mapping.offset == (0.0, 0.0)
+        )
+
+
+def open_pair(before: ImageRequest, after: ImageRequest, gsd_m: float | None) -> ImagePair:
+    """Open both images, match their bands and find the working grid. Raises `InputError`."""
+    first, second = (
+        open_scene(request.path, bands=request.bands, gsd_m=gsd_m, date=request.date)
+        for request in (before, after)
+    )
+    grid = working_grid(first.scene.grid)
+    require_comparable(grid, first.scene.grid, second.scene.grid)
+    return ImagePair(first, second, match_bands(first.scene, second.scene), grid)
+
+
+def find_nodata_rule(file: SceneFile, through: Dispatcher) -> NodataRule:
+    """How nodata is told in one image: the declared value, else a collar seen from the frame."""
+    if file.scene.nodata is not None:
+        return NodataRule(nodata=file.scene.nodata)
+    path, grid = str(file.path), file.scene.grid
+    with open_raster(file.path) as dataset:
+        bands = tuple(range(1, dataset.count + 1))
+        has_mask = any("alpha" in str(c).lower() for c in dataset.colorinterp)
+    candidates = collar_candidates(_frame(path, bands, grid))
+    if not candidates or has_mask:
+        return NodataRule()
+    value = candidates[0]
+    job = TileJob(
+        scan_collar,
+        {"image": Source(path, bands)},
+        CollarScan(value, grid.height, grid.width),
+    )
+    cut = tiles(grid.height, grid.width, SCAN_TILE_PX)
+    partials = [
+        partial
+        for _, output in run_tiles(job, cut, through, lambda done, total: None)
+        for partial in output.partials
+    ]
+    return NodataRule(collar_value=value, bounds=merge_partials(partials, CollarBounds.merge))
+
+
+def _frame(path: str, bands: tuple[int, ...], grid: Grid) -> np.ndarray:
+    """Pixels of the image's outermost rows and columns, `(band, n)`."""
+    sides = [
+        PixelWindow(0, 1, 0, grid.width),
+        PixelWindow(grid.height - 1, grid.height, 0, grid.width),
+        PixelWindow(0, grid.height, 0, 1),
+        PixelWindow(0, grid.height, grid.width - 1, grid.width),
+    ]
+    return np.concatenate(
+        [read_window(path, bands, side).reshape(len(bands), -1) for side in sides], axis=1
+    )

@@ -1,0 +1,140 @@
+"""Opening an image as a scene: grid, band roles, pixel type, nodata, date.
+
+Roles come from the command line, else from the file's band descriptions, else from a `meta.yaml`
+beside it; they are never guessed from the number of bands (RGB and BGR look alike).
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.errors import Finding, InputError
+from pipeline.grid import Grid
+from pipeline.io.rasters import grid_of, open_raster
+from pipeline.scene import BAND_ROLES, Scene
+from pipeline.schema.document import parse_document
+from pipeline.schema.model import Frozen
+
+META_FILE = "meta.yaml"
+
+
+class SceneMeta(Frozen):
+    """What a `meta.yaml` beside an image may say."""
+
+    bands: tuple[str, ...] = Field((), description="波段角色，按文件中的顺序")
+    gsd_m: float | None = Field(None, gt=0, description="地面分辨率，米（只作说明，计算用坐标系或 --gsd）")
+    before_date: datetime.date | None = Field(None, description="变化前影像日期")
+    after_date: datetime.date | None = Field(None, description="变化后影像日期")
+    label: dict[int, str] = Field({}, description="标注图像各取值的含义（只作说明）")
+
+
+@dataclass(frozen=True)
+class SceneFile:
+    """A scene and the file it lies in."""
+
+    path: Path
+    scene: Scene
+    is_copyable: bool
+    """True if the file is a tiled GeoTIFF whose blocks read fast, so it can be taken over as is."""
+
+
+def read_meta(folder: Path) -> SceneMeta:
+    """The folder's `meta.yaml`, empty if there is none."""
+    path = folder / META_FILE
+    if not path.is_file():
+        return SceneMeta()
+    return parse_document(
+        path.read_text(encoding="utf-8"),
+        str(path),
+        SceneMeta,
+        syntax_code="E-CONFIG-SYNTAX",
+        value_code="E-CONFIG-VALUE",
+        error=InputError,
+    )
+
+
+def open_scene(
+    path: Path,
+    *,
+    bands: tuple[str, ...] | None = None,
+    gsd_m: float | None = None,
+    date: str | None = None,
+) -> SceneFile:
+    """Read what is known of an image; pixels stay in the file.
+
+    Raises `InputError` if it can not be opened, or has no CRS and `gsd_m` is not given.
+    """
+    with open_raster(path) as dataset:
+        grid = grid_of(dataset, gsd_m)
+        descriptions = tuple((text or "").strip().lower() for text in dataset.descriptions)
+        dtype, nodata = dataset.dtypes[0], dataset.nodata
+        is_copyable = (
+            dataset.driver == "GTiff"
+            and dataset.block_shapes[0][0] == dataset.block_shapes[0][1]
+            and 128 <= dataset.block_shapes[0][0] <= 1024
+            and dataset.interleaving is not None
+            and dataset.interleaving.value == "PIXEL"
+        )
+    _require_reference(path, grid)
+    roles = _roles(path, bands, descriptions)
+    return SceneFile(path, Scene(grid, roles, dtype, nodata, date), is_copyable)
+
+
+def _require_reference(path: Path, grid: Grid) -> None:
+    if grid.crs_wkt is None and grid.gsd_m is None:
+        raise InputError(
+            Finding(
+                "E-RASTER-NOCRS",
+                "影像没有坐标系，无法换算成米。",
+                where=str(path),
+                allowed="带坐标系的影像（如 CGCS2000 高斯—克吕格 3 度带），或用 --gsd 给出地面分辨率",
+                advice="向提供单位索取带坐标系的正射影像；只想试看变化时加 --gsd 米数（如 --gsd 0.5），面积按平面计算。",
+            )
+        )
+    a, b, _, d, e, _ = grid.transform
+    if a * e - b * d == 0:
+        raise InputError(
+            Finding(
+                "E-RASTER-TRANSFORM",
+                "影像的地理变换不可逆，像元没有面积。",
+                where=str(path),
+                value=str(grid.transform),
+                advice="重新导出带正确地理参考的影像。",
+            )
+        )
+
+
+def _roles(
+    path: Path, given: tuple[str, ...] | None, descriptions: tuple[str, ...]
+) -> tuple[str, ...]:
+    unknown = ("",) * len(descriptions)
+    if given is not None:
+        return _checked(given, len(descriptions), f"--bands（{path}）")
+    if all(text in BAND_ROLES for text in descriptions) and len(set(descriptions)) == len(
+        descriptions
+    ):
+        return descriptions
+    stated = read_meta(path.parent).bands
+    if not stated:
+        return unknown
+    return _checked(stated, len(descriptions), f"{path.parent / META_FILE}（{path.name}）")
+
+
+def _checked(roles: tuple[str, ...], n_bands: int, where: str) -> tuple[str, ...]:
+    wrong = [role for role in roles if role not in BAND_ROLES]
+    if wrong or len(roles) != n_bands or len(set(roles)) != len(roles):
+        raise InputError(
+            Finding(
+                "E-RASTER-BANDS",
+                f"波段角色与影像的 {n_bands} 个波段对不上。",
+                where=where,
+                value="、".join(roles),
+                allowed=f"{n_bands} 个互不相同的角色，取自 {'、'.join(BAND_ROLES)}",
+                advice="按文件中的波段顺序逐个写出角色。",
+            )
+        )
+    return roles

@@ -1,0 +1,1 @@
+"""Change patches (变化图斑): components, outlines, areas, measures."""

@@ -1,0 +1,22 @@
+"""Geometry of patches in other frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from pipeline.grid import Grid
+
+
+def rings_in_pixels(
+    geometries: NDArray[np.object_], grid: Grid, step: int
+) -> list[list[tuple[float, float]]]:
+    """All rings of polygons as `(x, y)` in pixels of a grid thinned by `step`, for drawing."""
+    rings = shapely.get_rings(geometries)
+    result = []
+    for ring in rings:
+        coordinates = shapely.get_coordinates(ring)
+        rows, cols = grid.rowcol(coordinates[:, 0], coordinates[:, 1])
+        result.append(list(zip((cols / step).tolist(), (rows / step).tolist(), strict=True)))
+    return result

@@ -1,0 +1,1 @@
+"""Law as dated, referenced data, and what follows from it."""

@@ -1,0 +1,104 @@
+"""What is known of one image: its grid, bands, pixel type, nodata and date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import Finding, InputError
+from pipeline.grid import Grid
+
+BAND_ROLES = (
+    "coastal",
+    "blue",
+    "green",
+    "red",
+    "rededge",
+    "nir",
+    "swir1",
+    "swir2",
+    "pan",
+)
+"""Closed list of band roles; a band of unknown role has the empty string."""
+
+PIXEL_TYPES = ("uint8", "uint16", "int16", "float32")
+"""Pixel types the kernels are built for."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image of one date, without its pixels."""
+
+    grid: Grid
+    roles: tuple[str, ...]
+    """Role of every band in file order; empty strings where unknown."""
+    dtype: str
+    nodata: float | None
+    """Declared nodata value; a pixel is nodata where *every* band has it."""
+    date: str | None = None
+    """ISO date of acquisition, if known."""
+
+    @property
+    def has_roles(self) -> bool:
+        """True if every band's role is known."""
+        return bool(self.roles) and all(self.roles)
+
+
+@dataclass(frozen=True)
+class BandMatch:
+    """Which bands of two images show the same part of the spectrum (1-based, as in the files)."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    roles: tuple[str, ...]
+
+    def index(self, role: str) -> int:
+        """Position of a role among the common bands, −1 if it is not there."""
+        return self.roles.index(role) if role in self.roles else -1
+
+
+def match_bands(before: Scene, after: Scene) -> BandMatch:
+    """The bands both images have: by role if roles are known, else by position.
+
+    Raises `InputError` E-RASTER-BANDS if nothing matches: colours are never guessed from counts.
+    """
+    if before.has_roles and after.has_roles:
+        shared = [role for role in before.roles if role in after.roles]
+        if shared:
+            return BandMatch(
+                tuple(before.roles.index(r) + 1 for r in shared),
+                tuple(after.roles.index(r) + 1 for r in shared),
+                tuple(shared),
+            )
+    elif len(before.roles) == len(after.roles):
+        numbers = tuple(range(1, len(before.roles) + 1))
+        known = before.roles if before.has_roles else after.roles
+        return BandMatch(numbers, numbers, known)
+    raise InputError(
+        Finding(
+            "E-RASTER-BANDS",
+            "两期影像没有可以一一对应的波段。",
+            value=f"变化前 {_describe(before.roles)}；变化后 {_describe(after.roles)}",
+            allowed="波段角色相同，或波段数相同且顺序一致",
+            advice="用 --bands 按文件中的顺序写明角色，或在影像旁的 meta.yaml 中写 bands: [blue, green, red, nir]。",
+        )
+    )
+
+
+def _describe(roles: tuple[str, ...]) -> str:
+    return f"{len(roles)} 个波段（{'、'.join(role or '未知' for role in roles)}）"
+
+
+def working_dtype(name: str) -> np.dtype[np.generic]:
+    """Pixel type the kernels work with: unsupported but lossless types are widened to float32."""
+    return np.dtype(name) if name in PIXEL_TYPES else np.dtype("float32")
+
+
+def rounding_variance(dtype: np.dtype[np.generic]) -> float:
+    """Variance of rounding to whole numbers, 1/12 for integer pixels, 0 for floating ones.
+
+    No difference of integer pixels is known better than this; it keeps statistics of identical or
+    collinear bands finite.
+    """
+    return 0.0 if dtype.kind == "f" else 1.0 / 12.0

@@ -1,0 +1,1 @@
+"""One thin module per Make target: read, compute, write."""

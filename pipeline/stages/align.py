@@ -1,0 +1,225 @@
+"""Stage 2, `align` 配准归一: two images → one grid, one validity, one radiometric relation.
+
+Writes `before.tif`, `after.tif` (pixels as delivered, on one grid), `valid.tif`, `tie_points.gpkg`
+and `fit.json` (registration, nodata rules, radiometric lines). Digital numbers are not changed: the
+radiometric lines are applied where they are needed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+
+from pipeline.change.sample import SampleParams
+from pipeline.errors import Finding, Severity
+from pipeline.grid import tiles
+from pipeline.imagery.alignment import AlignJob, DateJob, align_tile
+from pipeline.imagery.radiometry import fit_radiometry
+from pipeline.imagery.resample import GridMapping, MappedFootprint
+from pipeline.imagery.tie_points import (
+    Registration,
+    TieJob,
+    TiePoint,
+    fit_registration,
+    measure_tie_point,
+    search_limit_px,
+    tie_windows,
+)
+from pipeline.imagery.validity import NodataRule
+from pipeline.io.pairs import ImagePair, find_nodata_rule
+from pipeline.io.rasters import StripWriter
+from pipeline.io.reports import write_json
+from pipeline.io.tie_points import write_tie_points
+from pipeline.io.tiles import Source, TileJob, run_tiles
+from pipeline.scene import working_dtype
+from pipeline.stages.context import StageContext, StageReport
+from pipeline.stages.inputs import open_run_pair, read_sample
+
+RADIOMETRY_SAMPLE = SampleParams(blocks_per_side=4, target_pixels=500_000)
+NAMES = ("before", "after")
+
+
+def run(context: StageContext) -> StageReport:
+    """Align the run's pair."""
+    pair = open_run_pair(context.run)
+    rules = {
+        "before": find_nodata_rule(pair.before, context.local),
+        "after": find_nodata_rule(pair.after, context.local),
+    }
+    registration, points = _register(context, pair, rules)
+    mappings = _mappings(pair, registration)
+    invalid = _write_aligned(context, pair, rules, mappings)
+    sample = read_sample(context, pair.grid, len(pair.bands.roles), RADIOMETRY_SAMPLE)
+    radiometry = fit_radiometry(
+        sample.before, sample.after, context.run.settings.align.radiometry
+    )
+    write_tie_points(context.paths.align_tie_points, points, pair.grid)
+    write_json(
+        context.paths.align_fit,
+        {
+            "registration": asdict(registration),
+            "radiometry": asdict(radiometry),
+            "nodata": {
+                name: {"declared": rule.nodata, "collar": rule.collar_value}
+                for name, rule in rules.items()
+            },
+            "roles": list(pair.bands.roles),
+            "before_date": pair.before.scene.date,
+            "after_date": pair.after.scene.date,
+        },
+    )
+    counts = {
+        "pixels": pair.grid.width * pair.grid.height,
+        "unobserved_pixels": invalid,
+        "tie_points": registration.n_points,
+        "tie_points_used": registration.n_used,
+        "shift_row_px": registration.shift_row_px,
+        "shift_col_px": registration.shift_col_px,
+        "residual_px": registration.residual_px,
+    }
+    return StageReport(counts, _notices(registration, pair))
+
+
+def _mappings(pair: ImagePair, registration: Registration) -> dict[str, GridMapping]:
+    return {
+        "before": GridMapping(pair.grid, pair.before.scene.grid),
+        "after": GridMapping(
+            pair.grid,
+            pair.after.scene.grid,
+            registration.shift_row_px,
+            registration.shift_col_px,
+        ),
+    }
+
+
+def _register(
+    context: StageContext, pair: ImagePair, rules: Mapping[str, NodataRule]
+) -> tuple[Registration, list[TiePoint]]:
+    """Measure twice: the second time on windows moved by the first result, for sub-pixel truth."""
+    params = context.run.settings.align.tie_points
+    search_px = search_limit_px(params, pair.grid.pixel_size_m)
+    windows = tie_windows(pair.grid, params)
+    band = matching_band(pair)
+    registration, points = Registration(0.0, 0.0, None, len(windows), 0), []
+    for attempt in ("配准：同名点", "配准：复测"):
+        mappings = _mappings(pair, registration)
+        job = TileJob(
+            measure_tie_point,
+            {
+                name: Source(str(file.path), (number,), MappedFootprint(mappings[name]))
+                for name, file, number in zip(
+                    NAMES, (pair.before, pair.after), band, strict=True
+                )
+            },
+            TieJob(
+                mappings["before"],
+                mappings["after"],
+                rules["before"],
+                rules["after"],
+                search_px,
+                params.min_clear_share,
+            ),
+        )
+        measured = [
+            point
+            for _, output in run_tiles(job, windows, context.tiled, context.progress(attempt))
+            for _, point in output.partials
+        ]
+        first = registration
+        registration, points = fit_registration(measured, params, search_px, first)
+        if not registration.is_established:
+            break
+        moved = abs(registration.shift_row_px - first.shift_row_px) + abs(
+            registration.shift_col_px - first.shift_col_px
+        )
+        if moved < params.negligible_shift_px:
+            break
+    return registration.without_negligible(params.negligible_shift_px), points
+
+
+def matching_band(pair: ImagePair) -> tuple[int, int]:
+    """Band numbers used for matching: red, else green, else the first common band."""
+    for role in ("red", "green", "pan"):
+        index = pair.bands.index(role)
+        if index >= 0:
+            return pair.bands.before[index], pair.bands.after[index]
+    return pair.bands.before[0], pair.bands.after[0]
+
+
+def _write_aligned(
+    context: StageContext,
+    pair: ImagePair,
+    rules: Mapping[str, NodataRule],
+    mappings: Mapping[str, GridMapping],
+) -> int:
+    """Write `before.tif`, `after.tif`, `valid.tif`; returns the number of unobserved pixels."""
+    files = {"before": pair.before, "after": pair.after}
+    numbers = {"before": pair.bands.before, "after": pair.bands.after}
+    targets = {
+        "before": context.paths.align_before,
+        "after": context.paths.align_after,
+    }
+    dates, sources = {}, {}
+    for name in NAMES:
+        taken_over = pair.is_taken_over(name, mappings[name])
+        if taken_over:
+            shutil.copyfile(files[name].path, targets[name])
+        if taken_over and rules[name].is_trivial(files[name].scene.dtype):
+            continue
+        dates[name] = DateJob(mappings[name], rules[name], not taken_over)
+        sources[name] = Source(
+            str(files[name].path), numbers[name], MappedFootprint(mappings[name])
+        )
+    cut = tiles(pair.grid.height, pair.grid.width, context.tile_px)
+    invalid = 0
+    with ExitStack() as stack:
+        writers = {
+            "valid": stack.enter_context(
+                StripWriter(context.paths.align_valid, pair.grid, "uint8")
+            )
+        }
+        for name, job in dates.items():
+            if job.is_written:
+                dtype = working_dtype(files[name].scene.dtype).name
+                writers[name] = stack.enter_context(
+                    StripWriter(
+                        targets[name],
+                        pair.grid,
+                        dtype,
+                        count=len(numbers[name]),
+                        descriptions=pair.bands.roles,
+                    )
+                )
+        job = TileJob(align_tile, sources, AlignJob(dates))
+        for tile, output in run_tiles(job, cut, context.tiled, context.progress("配准：重采样")):
+            for name, pixels in output.rasters.items():
+                writers[name].add(tile.core, pixels)
+            invalid += sum(count for _, count in output.partials)
+    return invalid
+
+
+def _notices(registration: Registration, pair: ImagePair) -> tuple[Finding, ...]:
+    notices = []
+    if not registration.is_established:
+        notices.append(
+            Finding(
+                "N-REGISTRATION-NONE",
+                "两期影像的同名点不足或互相矛盾，按各自的地理参考直接比对，未做平移改正。",
+                value=f"同名点 {registration.n_points} 个，一致的 {registration.n_used} 个",
+                advice="在 QGIS 中叠看两期影像；有明显错位时先做配准，再运行。",
+                severity=Severity.NOTICE,
+            )
+        )
+    if not all(pair.bands.roles):
+        notices.append(
+            Finding(
+                "N-BANDS-NOROLE",
+                "波段角色未知：不区分变化类别，依赖波段角色的过滤不启用。",
+                where=str(pair.before.path),
+                advice="用 --bands 或影像旁的 meta.yaml 写明各波段的角色。",
+                severity=Severity.NOTICE,
+            )
+        )
+    return tuple(notices)
