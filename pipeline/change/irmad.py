@@ -59,18 +59,6 @@ class IrmadFit:
     is_converged: bool
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Weighted sums of the centred, stacked bands."""
-
-    weight: float
-    sums: NDArray[np.float64]
-
-    def merge(self, other: Moments) -> Moments:
-        """Sums of both; floating, so the caller keeps the order fixed."""
-        return Moments(self.weight + other.weight, self.sums + other.sums)
-
-
 def fit_irmad(sample: PairSample, params: IrmadParams, mapper: Mapper) -> IrmadFit:
     """Iterate on a sample of at least a few hundred pixels, `(band, n)` each."""
     bands, n_pixels = sample.before.shape
@@ -119,17 +107,21 @@ def _weighted_moments(
     n_vars = centre.size
     centre32, forms32 = centre.astype(np.float32), forms.astype(np.float32)
 
-    def of_chunk(chunk: tuple[NDArray[Any], NDArray[Any]]) -> Moments:
-        sums = np.zeros((n_vars, n_vars + 1))
-        weight = accumulate_moments(*chunk, centre32, forms32, table, TABLE_STEP, sums)
-        return Moments(float(weight), sums)
+    def of_chunk(chunk: tuple[NDArray[Any], NDArray[Any]]) -> NDArray[np.float64]:
+        sums: NDArray[np.float64] = accumulate_moments(
+            *chunk, centre32, forms32, table, TABLE_STEP
+        )
+        return sums
 
-    parts = iter(mapper(of_chunk, chunks))
-    total = next(parts)
-    for part in parts:
-        total = total.merge(part)
-    second, first = total.sums[:, :n_vars] / total.weight, total.sums[:, n_vars] / total.weight
-    second = np.triu(second) + np.triu(second, 1).T
+    totals = np.zeros(1 + n_vars + n_vars * (n_vars + 1) // 2)
+    for part in mapper(of_chunk, chunks):  # in chunk order: the sum does not depend on workers
+        totals += part
+    first, second, row = np.zeros(n_vars), np.zeros((n_vars, n_vars)), 1
+    for p in range(n_vars):
+        first[p] = totals[row]
+        second[p, p:] = second[p:, p] = totals[row + 1 : row + 1 + n_vars - p]
+        row += 1 + n_vars - p
+    first, second = first / totals[0], second / totals[0]
     return centre32.astype(np.float64) + first, second - np.outer(first, first)
 
 

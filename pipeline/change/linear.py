@@ -2,7 +2,7 @@
 
 IR-MAD, CVA (and later SFA) all measure change as  c = Σ_q (Σ_k form[q, k] · (z_k − centre_k))²  of
 the stacked vector z = (before bands, after bands). One kernel turns pixels into c and c into the
-stored score; another accumulates weighted moments for the iterations. No fast-math: sums run in 16
+stored score; another accumulates weighted moments for the iterations. No fast-math: sums run in
 fixed lanes, so LLVM may vectorise them and the result stays the same everywhere.
 """
 
@@ -19,9 +19,10 @@ SCORE_MAX = 10_000
 """Stored score of probability 1."""
 SCORE_UNOBSERVED = 65_535
 """Stored score where at least one date was not seen."""
-STRIP = 1024
-"""Pixels handled at once; float32 inside, float64 across."""
-LANES = 16
+STRIP = 256
+"""Pixels handled at once: all scratch rows stay in the first-level cache."""
+STRIPS_IN_FLOAT32 = 16
+"""Strips summed in float32 before they are added to the float64 sums."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,119 +80,126 @@ def score_pixels(
 
 
 @njit(nogil=True, cache=True)
-def _fill_statistic(before, after, start, count, centre, forms, z, acc):  # type: ignore[no-untyped-def]
-    """`acc[:count]` = statistic of pixels start … start + count; `z` is the centred scratch."""
+def _centre(source, centre, out):  # type: ignore[no-untyped-def]
+    for j in range(source.size):
+        out[j] = np.float32(source[j]) - centre
+
+
+@njit(nogil=True, cache=True)
+def _add_scaled(factor, values, out):  # type: ignore[no-untyped-def]
+    for j in range(out.size):
+        out[j] += factor * values[j]
+
+
+@njit(nogil=True, cache=True)
+def _add_product(left, right, out):  # type: ignore[no-untyped-def]
+    for j in range(out.size):
+        out[j] += left[j] * right[j]
+
+
+@njit(nogil=True, cache=True)
+def _fill_statistic(before, after, span, centre, forms, z, form, out):  # type: ignore[no-untyped-def]
+    """Statistic of the pixels `span` = (first, count) into `out`; `z`, `form` are scratch.
+
+    Loops run over one-dimensional rows: that is what LLVM vectorises without fast-math.
+    """
+    first, count = span
     bands = before.shape[0]
     for k in range(bands):
-        for j in range(count):
-            z[k, j] = np.float32(before[k, start + j]) - centre[k]
-        for j in range(count):
-            z[bands + k, j] = np.float32(after[k, start + j]) - centre[bands + k]
-    acc[:count] = np.float32(0)
-    v = np.empty(STRIP, np.float32)
+        _centre(before[k, first : first + count], centre[k], z[k, :count])
+        _centre(after[k, first : first + count], centre[bands + k], z[bands + k, :count])
+    out[:] = np.float32(0)
     for q in range(forms.shape[0]):
-        f = forms[q, 0]
-        for j in range(count):
-            v[j] = f * z[0, j]
-        for k in range(1, forms.shape[1]):
-            f = forms[q, k]
-            if f == np.float32(0):
-                continue
-            for j in range(count):
-                v[j] += f * z[k, j]
-        for j in range(count):
-            acc[j] += v[j] * v[j]
+        form[:] = np.float32(0)
+        for k in range(forms.shape[1]):
+            if forms[q, k] != np.float32(0):
+                _add_scaled(forms[q, k], z[k], form)
+        _add_product(form, form, out)
 
 
 @njit(nogil=True, cache=True)
 def _statistic(before, after, centre, forms, out):  # type: ignore[no-untyped-def]
-    z = np.empty((2 * before.shape[0], STRIP), np.float32)
-    acc = np.empty(STRIP, np.float32)
-    for start in range(0, before.shape[1], STRIP):
-        count = min(STRIP, before.shape[1] - start)
-        _fill_statistic(before, after, start, count, centre, forms, z, acc)
-        out[start : start + count] = acc[:count]
+    z = np.zeros((2 * before.shape[0], STRIP), np.float32)
+    form, values = np.empty(STRIP, np.float32), np.empty(STRIP, np.float32)
+    for first in range(0, before.shape[1], STRIP):
+        count = min(STRIP, before.shape[1] - first)
+        _fill_statistic(before, after, (first, count), centre, forms, z, form, values)
+        out[first : first + count] = values[:count]
+
+
+@njit(nogil=True, cache=True)
+def _to_score(values, threshold, valid, out):  # type: ignore[no-untyped-def]
+    one, top, half = np.float32(1), np.float32(SCORE_MAX), np.float32(0.5)
+    for j in range(out.size):
+        # Beyond any sensor's range the square would overflow; the score is 10,000 long before.
+        ratio = min(values[j] / threshold, np.float32(1e6))
+        odds = ratio * ratio
+        score = np.uint16(top * (odds / (one + odds)) + half)
+        out[j] = score if valid[j] == 0 else np.uint16(SCORE_UNOBSERVED)
 
 
 @njit(nogil=True, cache=True)
 def _score(before, after, valid, centre, forms, threshold, out):  # type: ignore[no-untyped-def]
-    z = np.empty((2 * before.shape[0], STRIP), np.float32)
-    acc = np.empty(STRIP, np.float32)
-    one = np.float32(1)
-    top = np.float32(SCORE_MAX)
-    half = np.float32(0.5)
-    for start in range(0, before.shape[1], STRIP):
-        count = min(STRIP, before.shape[1] - start)
-        _fill_statistic(before, after, start, count, centre, forms, z, acc)
-        for j in range(count):
-            ratio = acc[j] / threshold
-            odds = ratio * ratio
-            acc[j] = top * (odds / (one + odds)) + half
-        for j in range(count):
-            # odds overflow to inf only for statistics beyond any sensor: inf / inf is not a score
-            seen = valid[start + j] == 0
-            value = acc[j] if acc[j] == acc[j] else top
-            out[start + j] = np.uint16(value) if seen else np.uint16(SCORE_UNOBSERVED)
+    z = np.zeros((2 * before.shape[0], STRIP), np.float32)
+    form, values = np.empty(STRIP, np.float32), np.empty(STRIP, np.float32)
+    for first in range(0, before.shape[1], STRIP):
+        count = min(STRIP, before.shape[1] - first)
+        _fill_statistic(before, after, (first, count), centre, forms, z, form, values)
+        end = first + count
+        _to_score(values[:count], threshold, valid[first:end], out[first:end])
 
 
 @njit(nogil=True, cache=True)
-def accumulate_moments(before, after, centre, forms, table, table_step, sums):  # type: ignore[no-untyped-def]
-    """Weighted moments of a chunk of pixels, added to `sums`, `(2·bands, 2·bands + 1)` float64.
+def _to_weights(values, table, inverse_step):  # type: ignore[no-untyped-def]
+    last = np.float32(table.size - 2)
+    for j in range(values.size):
+        at = min(values[j] * inverse_step, last)
+        i = int(at)
+        values[j] = table[i] + (at - np.float32(i)) * (table[i + 1] - table[i])
 
-    Column j < 2·bands: Σ w·z_i·z_j (upper triangle); last column: Σ w·z_i. Returns Σ w. Weights are
-    looked up in `table` (survival of χ² at multiples of `table_step`, linear in between); with an
-    empty `forms` every weight is 1.
+
+@njit(nogil=True, cache=True)
+def accumulate_moments(before, after, centre, forms, table, table_step):  # type: ignore[no-untyped-def]
+    """Weighted sums over a chunk of pixels `(band, n)`: Σ w, then for every variable i Σ w·z_i and
+    Σ w·z_i·z_j for j ≥ i, one after another in one float64 array.
+
+    Weights are looked up in `table` (survival of χ² at multiples of `table_step`, linear in
+    between); with an empty `forms` every weight is 1. Every sum is kept in `STRIP` lanes, so the
+    order of additions is fixed and the loops still vectorise.
     """
     n_vars = 2 * before.shape[0]
-    z = np.empty((n_vars, STRIP), np.float32)
-    acc = np.empty(STRIP, np.float32)
-    weighted = np.empty(STRIP, np.float32)
-    last = np.float32(table.size - 2)
-    inverse = np.float32(1.0 / table_step)
-    total = 0.0
-    for start in range(0, before.shape[1], STRIP):
-        count = min(STRIP, before.shape[1] - start)
-        _fill_statistic(before, after, start, count, centre, forms, z, acc)
-        full = ((count + LANES - 1) // LANES) * LANES
+    n_sums = 1 + n_vars + n_vars * (n_vars + 1) // 2
+    z = np.zeros((n_vars, STRIP), np.float32)
+    form, weight = np.empty(STRIP, np.float32), np.empty(STRIP, np.float32)
+    lanes, sums = np.zeros((n_sums, STRIP), np.float32), np.zeros((n_sums, STRIP))
+    inverse_step = np.float32(1.0 / table_step)
+    pending = 0
+    ones = np.ones(STRIP, np.float32)
+    for first in range(0, before.shape[1], STRIP):
+        count = min(STRIP, before.shape[1] - first)
+        _fill_statistic(before, after, (first, count), centre, forms, z, form, weight)
         if forms.shape[0] == 0:
-            acc[:count] = np.float32(1)
+            weight[:] = np.float32(1)
         else:
-            for j in range(count):
-                at = min(acc[j] * inverse, last)
-                i = int(at)
-                part = at - np.float32(i)
-                acc[j] = table[i] + part * (table[i + 1] - table[i])
-        acc[count:full] = np.float32(0)
-        z[:, count:full] = np.float32(0)
-        total += _lane_sum(acc, full)
+            _to_weights(weight, table, inverse_step)
+        weight[count:] = np.float32(0)
+        _add_product(weight, ones, lanes[0])
+        row = 1
         for p in range(n_vars):
-            for j in range(full):
-                weighted[j] = acc[j] * z[p, j]
-            sums[p, n_vars] += _lane_sum(weighted, full)
+            form[:] = np.float32(0)
+            _add_product(weight, z[p], form)
+            _add_product(form, ones, lanes[row])
+            row += 1
             for q in range(p, n_vars):
-                sums[p, q] += _lane_dot(weighted, z[q], full)
-    return total
-
-
-@njit(nogil=True, cache=True)
-def _lane_sum(values, count):  # type: ignore[no-untyped-def]
-    lanes = np.zeros(LANES, np.float32)
-    for j in range(0, count, LANES):
-        for lane in range(LANES):
-            lanes[lane] += values[j + lane]
-    total = 0.0
-    for lane in range(LANES):
-        total += lanes[lane]
-    return total
-
-
-@njit(nogil=True, cache=True)
-def _lane_dot(left, right, count):  # type: ignore[no-untyped-def]
-    lanes = np.zeros(LANES, np.float32)
-    for j in range(0, count, LANES):
-        for lane in range(LANES):
-            lanes[lane] += left[j + lane] * right[j + lane]
-    total = 0.0
-    for lane in range(LANES):
-        total += lanes[lane]
-    return total
+                _add_product(form, z[q], lanes[row])
+                row += 1
+        pending += 1
+        if pending == STRIPS_IN_FLOAT32 or first + STRIP >= before.shape[1]:
+            sums += lanes
+            lanes[:] = np.float32(0)
+            pending = 0
+    totals = np.zeros(n_sums)
+    for row in range(n_sums):
+        for lane in range(STRIP):
+            totals[row] += sums[row, lane]
+    return totals

@@ -40,6 +40,7 @@ _UNDEFINED_CRS = (
     'ENGCRS["Undefined Cartesian SRS",EDATUM[""],CS[Cartesian,2],'
     'AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
 )
+"""GDAL recognises the name and stores the id above; writing no CRS at all would mean degrees."""
 
 _TEXT = pd.StringDtype(na_value=np.nan)
 
@@ -140,11 +141,9 @@ def _write_layer(
     geometry = None
     if spec.geometry is not None:
         geometry = shapely.to_wkb(
-            np.asarray(table[GEOMETRY_COLUMN], dtype=object), output_dimension=2, byte_order=1
+            np.asarray(table[GEOMETRY_COLUMN], dtype=object), output_dimension=2
         )
         layer_options = {"GEOMETRY_NAME": "geom", "SPATIAL_INDEX": "YES"}
-        if crs_wkt is None:
-            layer_options["SRID"] = str(_UNDEFINED_SRS_ID)
     pyogrio.raw.write(
         path,
         geometry,

@@ -95,6 +95,15 @@ def test_text_is_utf8_with_plain_line_ends(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "a.txt").read_bytes() == "县\n级\n".encode()
 
 
+def test_a_reader_of_the_old_file_keeps_the_old_file(tmp_path: Path) -> None:
+    """The new content comes as another file under the same name, never as a rewrite in place."""
+    replace_text(tmp_path / "a.txt", "old")
+    (tmp_path / "seen").hardlink_to(tmp_path / "a.txt")
+    replace_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "seen").read_text() == "old"
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
 def test_a_failing_block_leaves_the_old_file(tmp_path: Path) -> None:
     replace_bytes(tmp_path / "a.bin", b"old")
     with pytest.raises(ZeroDivisionError), staging_file(tmp_path / "a.bin") as partial:
