@@ -41,7 +41,8 @@ WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="并行线程数；缺省为处理器核数；不影响结果")
 ]
 SchedulerOption = Annotated[
-    str | None, typer.Option("--scheduler", help="dask.distributed 调度器地址，如 tcp://127.0.0.1:8786")
+    str | None,
+    typer.Option("--scheduler", help="dask.distributed 调度器地址，如 tcp://127.0.0.1:8786"),
 ]
 DetectorOption = Annotated[str, typer.Option("--detector", help="检测器：auto、irmad 或 cva")]
 GsdOption = Annotated[
@@ -310,8 +311,10 @@ def _tiled(
                 advice=f"改为 {BLOCK_PX}、{2 * BLOCK_PX} 或 {4 * BLOCK_PX}。",
             )
         )
-    count = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
-        workers or os.cpu_count() or 1
+    count = (
+        workers or len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else (workers or os.cpu_count() or 1)
     )
     with dispatcher(count, scheduler) as tiled:
         local = tiled if scheduler is None else ThreadDispatcher(count)
@@ -321,8 +324,8 @@ def _tiled(
 
 
 def _compare_into(run: RunConfig, out: Path, start: Starter) -> Comparison:
-    from pipeline.io.runs import RunPaths
-    from pipeline.stages.compare import WORK_FOLDER, compare
+    from pipeline.io.runs import WORK_FOLDER, RunPaths
+    from pipeline.stages.compare import compare
 
     out.mkdir(parents=True, exist_ok=True)
     return compare(start(run, RunPaths(out / WORK_FOLDER)), out)
@@ -374,10 +377,7 @@ def _summarise_comparison(result: Comparison, out: Path, seconds: float) -> None
         f"变化图斑（疑似，待核查）：{counts['patches']} 个，"
         f"{float(counts['patches_area_m2']):,.1f} 平方米，合 {format_mu100(mu)} 亩"
     )
-    _say(
-        f"可观测比例：{100 * float(counts['observed_share']):.2f}%"
-        "（未观测的地方不等于没有变化）"
-    )
+    _say(f"可观测比例：{100 * float(counts['observed_share']):.2f}%（未观测的地方不等于没有变化）")
     _say(
         f"剔除：碎点 {counts['dropped_speckle']} 处，"
         f"小于最小面积 {counts['dropped_below_min_area']} 处（见 patches.gpkg 的 dropped 图层）"
@@ -388,7 +388,10 @@ def _summarise_comparison(result: Comparison, out: Path, seconds: float) -> None
         f"（{counts['shift_row_px']:+.2f}，{counts['shift_col_px']:+.2f}）像元，"
         + ("残差未知" if shift is None else f"残差中位数 {float(shift):.2f} 像元")
     )
-    _say(f"成果：{out}（patches.gpkg、change.tif、score.tif、kind.tif、quicklook.png），用时 {seconds:.1f} 秒")
+    _say(
+        f"成果：{out}（patches.gpkg、change.tif、score.tif、kind.tif、quicklook.png），"
+        f"用时 {seconds:.1f} 秒"
+    )
 
 
 def _log(path: Path, outcomes: list[Outcome], seconds: float) -> None:
@@ -430,5 +433,8 @@ def main() -> None:
     except Exception:
         traceback.print_exc()
         advice = "请把上面的全部文字和 run.log 交给维护人员；已完成的阶段不受影响，可再次运行。"
-        print(Finding("E-INTERNAL", "出现了没有预料到的错误。", advice=advice).render(), file=sys.stderr)
+        print(
+            Finding("E-INTERNAL", "出现了没有预料到的错误。", advice=advice).render(),
+            file=sys.stderr,
+        )
         sys.exit(ExitCode.INTERNAL)

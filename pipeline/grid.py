@@ -132,10 +132,11 @@ class Grid:
 
     def same_pixels(self, other: Grid) -> bool:
         """Same size, transform and CRS."""
-        return (
-            (self.width, self.height, self.transform) == (other.width, other.height, other.transform)
-            and (self.crs == other.crs)
-        )
+        return (self.width, self.height, self.transform) == (
+            other.width,
+            other.height,
+            other.transform,
+        ) and (self.crs == other.crs)
 
 
 @dataclass(frozen=True)
@@ -159,11 +160,14 @@ class Tile:
         for row0 in range(self.core.row0, self.core.row1, BLOCK_PX):
             for col0 in range(self.core.col0, self.core.col1, BLOCK_PX):
                 number = (row0 // BLOCK_PX) * blocks_across + col0 // BLOCK_PX
-                yield number, PixelWindow(
-                    row0,
-                    min(row0 + BLOCK_PX, self.core.row1),
-                    col0,
-                    min(col0 + BLOCK_PX, self.core.col1),
+                yield (
+                    number,
+                    PixelWindow(
+                        row0,
+                        min(row0 + BLOCK_PX, self.core.row1),
+                        col0,
+                        min(col0 + BLOCK_PX, self.core.col1),
+                    ),
                 )
 
 
@@ -206,6 +210,5 @@ class TileFunction(Protocol):
     must not depend on how the grid was cut.
     """
 
-    def __call__(
-        self, tile: Tile, sources: Mapping[str, RasterWindow], params: Any
-    ) -> TileOutput: ...
+    def __call__(self, tile: Tile, sources: Mapping[str, RasterWindow], params: Any) -> TileOutput:
+        """Compute one tile."""

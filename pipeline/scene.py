@@ -81,7 +81,8 @@ def match_bands(before: Scene, after: Scene) -> BandMatch:
             "两期影像没有可以一一对应的波段。",
             value=f"变化前 {_describe(before.roles)}；变化后 {_describe(after.roles)}",
             allowed="波段角色相同，或波段数相同且顺序一致",
-            advice="用 --bands 按文件中的顺序写明角色，或在影像旁的 meta.yaml 中写 bands: [blue, green, red, nir]。",
+            advice="用 --bands 按文件中的顺序写明角色，"
+            "或在影像旁的 meta.yaml 中写 bands: [blue, green, red, nir]。",
         )
     )
 

@@ -18,6 +18,8 @@ from pydantic import Field
 from pipeline.change.linear import SCORE_MAX, SCORE_UNOBSERVED
 from pipeline.schema.model import Frozen
 
+SCORE_THRESHOLD = SCORE_MAX // 2
+"""Stored score of a statistic exactly at the threshold."""
 UNIT = 1024
 """Fixed-point magnitude of the threshold."""
 WEIGHT_UNIT = 256
@@ -40,23 +42,30 @@ def halo_px(params: CleaningParams) -> int:
 
 
 def change_mask(score: NDArray[np.uint16], params: CleaningParams) -> NDArray[np.uint8]:
-    """Stored score `(y, x)` → 1 changed, 0 not, 255 unobserved. Edges of the array are image edges
-    or halo."""
-    mask = np.empty(score.shape, np.uint8)
-    _threshold_smoothed(score, _magnitudes(), _weights(params.smoothing_sigma_px), mask)
+    """Stored score `(y, x)` → 1 changed, 0 not, 255 unobserved.
+
+    The array's edges are taken for the image's edges; a tile needs `halo_px` around its core.
+    """
+    over = (score >= SCORE_THRESHOLD) & (score != SCORE_UNOBSERVED)
+    side = 2 * SMOOTHING_REACH_PX + 1
+    # A weighted mean reaches the threshold only where a pixel under the window does.
+    near = cv2.dilate(over.view(np.uint8), np.ones((side, side), np.uint8))
+    mask = np.zeros(score.shape, np.uint8)
+    _threshold_smoothed(score, near, _magnitudes(), _weights(params.smoothing_sigma_px), mask)
     if params.closing_px:
         size = 2 * params.closing_px + 1
         element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-        closed = cv2.morphologyEx((mask == 1).astype(np.uint8), cv2.MORPH_CLOSE, element)
-        mask = np.where(score == SCORE_UNOBSERVED, 255, closed).astype(np.uint8)
+        mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, element), np.uint8)
+    mask[score == SCORE_UNOBSERVED] = 255
     return mask
 
 
 def _magnitudes() -> NDArray[np.int32]:
-    """Fixed-point √(c / threshold) of every score: score / 10⁴ = p, c / threshold = √(p / (1 − p))."""
+    """Fixed-point √(c / threshold) of every score: c / threshold = √(p / (1−p))."""
     probability = np.arange(SCORE_MAX + 1) / SCORE_MAX
     odds = probability / np.maximum(1.0 - probability, 0.5 / SCORE_MAX)
-    return np.round(UNIT * odds**0.25).astype(np.int32)
+    magnitudes: NDArray[np.int32] = np.round(UNIT * odds**0.25).astype(np.int32)
+    return magnitudes
 
 
 def _weights(sigma_px: float) -> NDArray[np.int32]:
@@ -64,50 +73,29 @@ def _weights(sigma_px: float) -> NDArray[np.int32]:
     if sigma_px == 0:
         return np.array([0, 0, WEIGHT_UNIT, 0, 0], np.int32)
     raw = np.array([exp(-0.5 * (k / sigma_px) ** 2) for k in range(-2, 3)])
-    weights = np.round(WEIGHT_UNIT * raw / raw.sum()).astype(np.int32)
-    weights[2] += WEIGHT_UNIT - weights.sum()
+    weights: NDArray[np.int32] = np.round(WEIGHT_UNIT * raw / raw.sum()).astype(np.int32)
+    weights[2] += np.int32(WEIGHT_UNIT - int(weights.sum()))
     return weights
 
 
 @njit(nogil=True, cache=True)
-def _threshold_smoothed(score, magnitudes, weights, out):  # type: ignore[no-untyped-def]
-    """Cut the smoothed magnitude at the threshold; unseen pixels carry no weight."""
+def _threshold_smoothed(score, near, magnitudes, weights, out):  # type: ignore[no-untyped-def]
+    """1 where the smoothed magnitude reaches the threshold; unseen pixels carry no weight.
+
+    Sums are whole numbers: neither order nor vector width can change them.
+    """
     rows, cols = score.shape
     reach = SMOOTHING_REACH_PX
-    value = np.zeros((rows, cols), np.int32)
-    seen = np.zeros((rows, cols), np.int32)
     for i in range(rows):
-        all_seen = True
         for j in range(cols):
-            if score[i, j] == SCORE_UNOBSERVED:
-                all_seen = False
-        for j in range(cols):
-            s = score[i, j]
-            out[i, j] = 0
-            if s == SCORE_UNOBSERVED:
-                out[i, j] = 255
-        for j in range(cols):
-            total, weight = np.int32(0), np.int32(0)
-            if all_seen and reach <= j < cols - reach:
-                for k in range(-reach, reach + 1):
-                    total += weights[k + reach] * magnitudes[score[i, j + k]]
-                weight = np.int32(WEIGHT_UNIT)
-            else:
-                for k in range(-reach, reach + 1):
-                    if 0 <= j + k < cols and score[i, j + k] != SCORE_UNOBSERVED:
-                        total += weights[k + reach] * magnitudes[score[i, j + k]]
-                        weight += weights[k + reach]
-            value[i, j] = total
-            seen[i, j] = weight
-    for i in range(rows):
-        first, last = max(0, i - reach), min(rows, i + reach + 1)
-        for j in range(cols):
-            if out[i, j] == 255:
+            if near[i, j] == 0 or score[i, j] == SCORE_UNOBSERVED:
                 continue
             total, weight = np.int64(0), np.int64(0)
-            for r in range(first, last):
-                w = weights[r - i + reach]
-                total += np.int64(w) * value[r, j]
-                weight += np.int64(w) * seen[r, j]
+            for r in range(max(0, i - reach), min(rows, i + reach + 1)):
+                for c in range(max(0, j - reach), min(cols, j + reach + 1)):
+                    if score[r, c] != SCORE_UNOBSERVED:
+                        w = np.int64(weights[r - i + reach]) * weights[c - j + reach]
+                        total += w * magnitudes[score[r, c]]
+                        weight += w
             if total >= weight * UNIT:
                 out[i, j] = 1

@@ -21,11 +21,16 @@ class BandLine(Protocol):
     """`before ≈ gain · after + offset`, with the spread around it."""
 
     @property
-    def gain(self) -> float: ...
+    def gain(self) -> float:
+        """Before's units per after's unit."""
+
     @property
-    def offset(self) -> float: ...
+    def offset(self) -> float:
+        """Before's units."""
+
     @property
-    def sigma(self) -> float: ...
+    def sigma(self) -> float:
+        """Spread of unchanged pixels around the line, before's units."""
 
 
 def fit_cva(sample: PairSample, lines: Sequence[BandLine]) -> LinearStatistic:
@@ -37,7 +42,7 @@ def fit_cva(sample: PairSample, lines: Sequence[BandLine]) -> LinearStatistic:
     sigma = np.array([line.sigma for line in lines])
     gain = np.array([line.gain for line in lines])
     forms = np.concatenate([np.diag(1.0 / sigma), np.diag(-gain / sigma)], axis=1)
-    # Centres share each line, so that (before − c) − gain·(after − c') = before − gain·after − offset.
+    # Both centres lie on the line, so the offset drops out of the difference of centred values.
     after_centre = sample.after.mean(axis=1, dtype=np.float64)
     before_centre = gain * after_centre + np.array([line.offset for line in lines])
     centre = np.concatenate([before_centre, after_centre])

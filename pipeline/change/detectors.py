@@ -69,7 +69,10 @@ def score_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: ScoreJob
     kind = classify_kinds(before, after, params.kind_bands, params.kind_params)
     kind[score == SCORE_UNOBSERVED] = 0
     step = params.preview_step
-    rows, cols = slice(-tile.core.row0 % step, None, step), slice(-tile.core.col0 % step, None, step)
+    rows, cols = (
+        slice(-tile.core.row0 % step, None, step),
+        slice(-tile.core.col0 % step, None, step),
+    )
     bands = list(params.preview_bands)
     preview = np.stack([image[bands, rows, cols] for image in (before, after)])
     partial = ScorePartial(int(np.count_nonzero(score == SCORE_UNOBSERVED)), preview)

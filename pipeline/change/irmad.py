@@ -33,7 +33,7 @@ Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 CHUNK_PX = 1 << 17
 """Fixed pieces of the sample whose moments are summed in order."""
-SCALE_PIXELS = 1 << 17
+SCALE_PIXELS = 1 << 16
 """Pixels from which the median scale is found."""
 RELATIVE_NOISE = 1e-9
 TABLE_STEP = 1.0 / 64.0
@@ -94,7 +94,8 @@ def _rough_centre(sample: PairSample) -> NDArray[np.float64]:
     """A centre near the mean, so that float32 sums of squares lose nothing."""
     step = max(1, sample.before.shape[1] // SCALE_PIXELS)
     stacked = np.concatenate([sample.before[:, ::step], sample.after[:, ::step]])
-    return np.round(stacked.mean(axis=1, dtype=np.float64), 3)
+    centre: NDArray[np.float64] = np.round(stacked.mean(axis=1, dtype=np.float64), 3)
+    return centre
 
 
 def _weighted_moments(
@@ -108,9 +109,7 @@ def _weighted_moments(
     centre32, forms32 = centre.astype(np.float32), forms.astype(np.float32)
 
     def of_chunk(chunk: tuple[NDArray[Any], NDArray[Any]]) -> NDArray[np.float64]:
-        sums: NDArray[np.float64] = accumulate_moments(
-            *chunk, centre32, forms32, table, TABLE_STEP
-        )
+        sums: NDArray[np.float64] = accumulate_moments(*chunk, centre32, forms32, table, TABLE_STEP)
         return sums
 
     totals = np.zeros(1 + n_vars + n_vars * (n_vars + 1) // 2)
@@ -161,4 +160,5 @@ def _scale_to_median(
         np.ascontiguousarray(sample.after[:, ::step]),
     )
     scale = float(np.median(values)) / (2.0 * float(gammainccinv(bands / 2, 0.5)))
-    return forms / np.sqrt(max(scale, 1.0))
+    scaled: NDArray[np.float64] = forms / np.sqrt(max(scale, 1.0))
+    return scaled

@@ -1,8 +1,8 @@
 """First change kinds per pixel from vegetation and water indices.
 
 Values are those of `configs/codes/change_kind.csv`. Only three are told apart here: water, crop or
-other vegetation, and everything that ended bare or built without water (construction-like, 疑似建设).
-Without band roles nothing is said: value 0.
+other vegetation, and everything that ended bare or built (construction-like, 疑似建设). Without
+band roles nothing is said: value 0.
 """
 
 from __future__ import annotations

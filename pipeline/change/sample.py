@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, isqrt
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,10 @@ from pipeline.schema.model import Frozen
 class SampleParams(Frozen):
     """Settings of the sample that global statistics are found on (统计样本)."""
 
-    blocks_per_side: int = Field(8, ge=1, description="每个方向抽取的 512 像元块数；影像更小则全部使用")
-    target_pixels: int = Field(4_000_000, ge=10_000, description="样本像元数的目标值")
+    blocks_per_side: int = Field(
+        8, ge=1, description="每个方向抽取的 512 像元块数；影像更小则全部使用"
+    )
+    target_pixels: int = Field(2_000_000, ge=10_000, description="样本像元数的目标值")
     seed: int = Field(1, ge=0, description="抽样格点的种子")
 
 
@@ -48,9 +50,7 @@ class PairSample:
 def sample_plan(height: int, width: int, params: SampleParams) -> tuple[list[Tile], LatticeStep]:
     """The blocks to read and the pixel step inside them."""
     block_rows, block_cols = ceil(height / BLOCK_PX), ceil(width / BLOCK_PX)
-    step_r, step_c = (
-        ceil(count / params.blocks_per_side) for count in (block_rows, block_cols)
-    )
+    step_r, step_c = (ceil(count / params.blocks_per_side) for count in (block_rows, block_cols))
     rng = np.random.default_rng(params.seed)
     first_r, first_c = int(rng.integers(step_r)), int(rng.integers(step_c))
     chosen = [
@@ -60,19 +60,19 @@ def sample_plan(height: int, width: int, params: SampleParams) -> tuple[list[Til
         and (tile.core.col0 // BLOCK_PX) % step_c == first_c
     ]
     n_pixels = sum(t.core.shape[0] * t.core.shape[1] for t in chosen)
-    step = max(1, isqrt(n_pixels // params.target_pixels))
+    step = max(1, round(sqrt(n_pixels / params.target_pixels)))
     return chosen, LatticeStep(step, int(rng.integers(step)), int(rng.integers(step)))
 
 
-def take_sample(
-    tile: Tile, sources: Mapping[str, RasterWindow], params: LatticeStep
-) -> TileOutput:
+def take_sample(tile: Tile, sources: Mapping[str, RasterWindow], params: LatticeStep) -> TileOutput:
     """Tile function: valid sample pixels of one block; sources `before`, `after`, `valid`."""
     rows = slice((params.row_offset - tile.core.row0) % params.step_px, None, params.step_px)
     cols = slice((params.col_offset - tile.core.col0) % params.step_px, None, params.step_px)
-    seen = sources["valid"].array[0, rows, cols] == 0
-    before = sources["before"].array[:, rows, cols][:, seen]
-    after = sources["after"].array[:, rows, cols][:, seen]
+    seen = np.flatnonzero(sources["valid"].array[0, rows, cols] == 0)
+    before, after = (
+        sources[name].array[:, rows, cols].reshape(sources[name].array.shape[0], -1)[:, seen]
+        for name in ("before", "after")
+    )
     return TileOutput(partials=((tile.index, PairSample(before, after)),))
 
 

@@ -16,7 +16,7 @@ from pipeline.imagery.resample import GridMapping, resample
 from pipeline.imagery.validity import NODATA, NodataRule, covered_mask
 
 MAX_GSD_RATIO = 4.0
-"""Cubic convolution of a source more than this much finer would alias; coarser would invent detail."""
+"""Cubic convolution of a much finer source would alias; a much coarser one invents detail."""
 
 
 def working_grid(before: Grid) -> Grid:
@@ -59,7 +59,7 @@ def require_comparable(target: Grid, before: Grid, after: Grid) -> None:
             Finding(
                 "E-RASTER-NOCRS",
                 "两期影像只有一期带坐标系，无法对到一起。",
-                value=f"变化前{'有' if before.crs_wkt else '无'}，变化后{'有' if after.crs_wkt else '无'}",
+                value=f"变化{'前' if before.crs_wkt is None else '后'}影像没有坐标系",
                 advice="为缺少坐标系的影像补上坐标系后再比对。",
             )
         )
@@ -78,7 +78,9 @@ def require_comparable(target: Grid, before: Grid, after: Grid) -> None:
         np.array([middle[0], middle[0] + 1, middle[0]]),
         np.array([middle[1], middle[1], middle[1] + 1]),
     )
-    area = abs((rows[1] - rows[0]) * (cols[2] - cols[0]) - (rows[2] - rows[0]) * (cols[1] - cols[0]))
+    area = abs(
+        (rows[1] - rows[0]) * (cols[2] - cols[0]) - (rows[2] - rows[0]) * (cols[1] - cols[0])
+    )
     if not 1 / MAX_GSD_RATIO <= sqrt(area) <= MAX_GSD_RATIO:
         raise InputError(
             Finding(

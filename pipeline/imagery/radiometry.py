@@ -28,7 +28,7 @@ class RadiometryParams(Frozen):
     """Settings of the relative normalisation (相对辐射归一)."""
 
     rounds: int = Field(12, ge=1, le=100, description="迭代轮数")
-    max_pixels: int = Field(500_000, ge=1000, description="参与拟合的最多像元数")
+    max_pixels: int = Field(100_000, ge=1000, description="参与拟合的最多像元数")
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,15 @@ def fit_radiometry(
     before: NDArray[Any], after: NDArray[Any], params: RadiometryParams
 ) -> RadiometryFit:
     """Fit on a sample of co-located pixels, `(band, n)` each; needs at least two pixels."""
-    step = max(1, before.shape[1] // params.max_pixels)
+    step = max(1, -(-before.shape[1] // params.max_pixels))
     x = before[:, ::step].astype(np.float64)
     y = after[:, ::step].astype(np.float64)
     bands = x.shape[0]
     floor = rounding_variance(before.dtype), rounding_variance(after.dtype)
     weights = np.ones(x.shape[1])
     median = 2 * float(gammainccinv(bands / 2, 0.5))
+    steps = np.arange(0.0, 80.0, 1 / 64)
+    survival = gammaincc(bands / 2, steps / 2)
     fits: list[BandFit] = []
     for _ in range(params.rounds):
         fits = [_fit_band(x[k], y[k], weights, floor) for k in range(bands)]
@@ -68,7 +70,7 @@ def fit_radiometry(
         for k, fit in enumerate(fits):
             chi2 += ((x[k] - fit.gain * y[k] - fit.offset) / fit.sigma) ** 2
         scale = max(float(np.median(chi2)) / median, 1e-12)
-        weights = gammaincc(bands / 2, chi2 / scale / 2)
+        weights = np.interp(chi2 / scale, steps, survival)
     return RadiometryFit(tuple(fits), float(weights.mean()))
 
 

@@ -23,15 +23,20 @@ from pipeline.imagery.resample import GridMapping, resample
 from pipeline.imagery.validity import NodataRule, covered_mask
 from pipeline.schema.model import Frozen
 
+MAX_REPEATED = 25
+"""Points measured again once the common shift is known; they only refine it."""
+
 
 class TiePointParams(Frozen):
     """Settings of the registration (配准)."""
 
     max_shift_m: float = Field(
-        20.0, gt=0, description="可信的最大平移，米；超过的相关峰视为假锁定（1:10000 正射影像限差 5–7.5 米的数倍）"
+        20.0,
+        gt=0,
+        description="可信的最大平移，米；超过的相关峰视为假锁定",
     )
     min_search_px: float = Field(4.0, gt=0, description="搜索范围不小于的像元数（粗分辨率影像）")
-    points_per_side: int = Field(9, ge=2, le=64, description="每个方向的同名点数")
+    points_per_side: int = Field(7, ge=2, le=64, description="每个方向的同名点数")
     min_clear_share: float = Field(0.6, gt=0, le=1, description="匹配窗口内有效像元的最低比例")
     min_snr: float = Field(6.0, gt=1, description="相关峰与背景标准差之比的下限")
     min_points: int = Field(4, ge=3, description="建立配准关系所需的最少一致点数")
@@ -73,9 +78,13 @@ class Registration:
         """False if the points did not agree: the images are then left where they lie."""
         return self.n_used > 0
 
+    def is_below(self, limit_px: float) -> bool:
+        """Whether the shift is shorter than `limit_px`."""
+        return bool(np.hypot(self.shift_row_px, self.shift_col_px) < limit_px)
+
     def without_negligible(self, limit_px: float) -> Registration:
         """The same fit with a shift below `limit_px` set to zero: it is not worth resampling."""
-        if np.hypot(self.shift_row_px, self.shift_col_px) >= limit_px:
+        if not self.is_below(limit_px):
             return self
         return replace(self, shift_row_px=0.0, shift_col_px=0.0)
 
@@ -113,6 +122,13 @@ def tie_windows(grid: Grid, params: TiePointParams) -> list[Tile]:
     return [Tile(number, window, window) for number, window in enumerate(windows)]
 
 
+def windows_to_repeat(windows: list[Tile], points: Sequence[TiePoint]) -> list[Tile]:
+    """Windows of the used points, thinned to `MAX_REPEATED`, for the second measurement."""
+    used = {point.point_id for point in points if point.is_used}
+    chosen = [window for window in windows if window.index in used]
+    return chosen[:: max(1, -(-len(chosen) // MAX_REPEATED))]
+
+
 def _centres(length: int, window_px: int, count: int) -> list[int]:
     if length >= 512 * count:
         block_count = length // 512
@@ -146,7 +162,9 @@ def measure_tie_point(
     shift_row, shift_col, snr = 0.0, 0.0, 0.0
     if both.mean() >= params.min_clear_share:
         shift_row, shift_col, snr = phase_shift(images[0], images[1], both, params.search_px)
-    point = TiePoint(tile.index, centre[0], centre[1], shift_row, shift_col, snr, tile.core.shape[0])
+    point = TiePoint(
+        tile.index, centre[0], centre[1], shift_row, shift_col, snr, tile.core.shape[0]
+    )
     return TileOutput(partials=((tile.index, point),))
 
 

@@ -71,9 +71,7 @@ def covered_mask(window: RasterWindow, rule: NodataRule) -> NDArray[np.uint8]:
     return covered
 
 
-def _collar(
-    window: RasterWindow, value: float, bounds: CollarBounds
-) -> NDArray[np.bool_]:
+def _collar(window: RasterWindow, value: float, bounds: CollarBounds) -> NDArray[np.bool_]:
     _, rows, cols = window.array.shape
     row = np.arange(window.row0, window.row0 + rows)[:, None]
     col = np.arange(window.col0, window.col0 + cols)[None, :]
@@ -83,7 +81,10 @@ def _collar(
         | (row < bounds.first_row[col])
         | (row > bounds.last_row[col])
     )
-    return outside & (window.array == window.array.dtype.type(value)).all(axis=0)
+    collar: NDArray[np.bool_] = outside & (window.array == window.array.dtype.type(value)).all(
+        axis=0
+    )
+    return collar
 
 
 def collar_candidates(frame: NDArray[Any]) -> list[float]:
@@ -106,7 +107,6 @@ def scan_collar(tile: Tile, sources: Mapping[str, RasterWindow], params: CollarS
     """Tile function: the covered part of every row and column in this tile."""
     pixels = sources["image"].array
     covered = (pixels != pixels.dtype.type(params.value)).any(axis=0)
-    rows, cols = covered.shape
     core = tile.core
     bounds = CollarBounds(
         np.full(params.height, NOWHERE, np.int32),

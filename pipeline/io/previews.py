@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from pipeline.grid import Grid, PixelWindow
 
-
 PREVIEW_PX = 1000
 """Longest side of a preview."""
 

@@ -8,6 +8,18 @@ from pathlib import Path
 MANIFEST_NAME = "manifest.json"
 """Name of the manifest inside every stage folder."""
 
+WORK_FOLDER = "work"
+"""Where `compare` keeps its stages inside the output folder."""
+PUBLISHED = (
+    "score.tif",
+    "change.tif",
+    "kind.tif",
+    "patches.gpkg",
+    "quicklook.png",
+    "summary.json",
+)
+"""What `compare` gives out (DESIGN §10)."""
+
 
 @dataclass(frozen=True)
 class RunPaths:

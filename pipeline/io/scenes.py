@@ -26,7 +26,9 @@ class SceneMeta(Frozen):
     """What a `meta.yaml` beside an image may say."""
 
     bands: tuple[str, ...] = Field((), description="波段角色，按文件中的顺序")
-    gsd_m: float | None = Field(None, gt=0, description="地面分辨率，米（只作说明，计算用坐标系或 --gsd）")
+    gsd_m: float | None = Field(
+        None, gt=0, description="地面分辨率，米（只作说明，计算用坐标系或 --gsd）"
+    )
     before_date: datetime.date | None = Field(None, description="变化前影像日期")
     after_date: datetime.date | None = Field(None, description="变化后影像日期")
     label: dict[int, str] = Field({}, description="标注图像各取值的含义（只作说明）")
@@ -91,8 +93,9 @@ def _require_reference(path: Path, grid: Grid) -> None:
                 "E-RASTER-NOCRS",
                 "影像没有坐标系，无法换算成米。",
                 where=str(path),
-                allowed="带坐标系的影像（如 CGCS2000 高斯—克吕格 3 度带），或用 --gsd 给出地面分辨率",
-                advice="向提供单位索取带坐标系的正射影像；只想试看变化时加 --gsd 米数（如 --gsd 0.5），面积按平面计算。",
+                allowed="带坐标系的影像（如 CGCS2000 3 度带），或用 --gsd 给出地面分辨率",
+                advice="向提供单位索取带坐标系的正射影像；只想试看变化时加 --gsd 米数"
+                "（如 --gsd 0.5），面积按平面计算。",
             )
         )
     a, b, _, d, e, _ = grid.transform

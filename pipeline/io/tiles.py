@@ -23,7 +23,8 @@ T = TypeVar("T")
 class Footprint(Protocol):
     """Which pixels of a source a tile needs, for sources that are not on the tile's own grid."""
 
-    def __call__(self, tile: Tile) -> PixelWindow: ...
+    def __call__(self, tile: Tile) -> PixelWindow:
+        """The window in the source, inside its bounds."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Dispatcher(Protocol):
 
     workers: int
 
-    def map(self, function: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]: ...
+    def map(self, function: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]:
+        """Results in the order of the items."""
 
 
 class ThreadDispatcher:
@@ -103,7 +105,9 @@ class ClusterDispatcher:
 
 
 @contextmanager
-def dispatcher(workers: int, scheduler: str | None) -> Iterator[ThreadDispatcher | ClusterDispatcher]:
+def dispatcher(
+    workers: int, scheduler: str | None
+) -> Iterator[ThreadDispatcher | ClusterDispatcher]:
     """Threads, or the cluster at `scheduler` (`tcp://…`) if one is given."""
     chosen = ThreadDispatcher(workers) if scheduler is None else ClusterDispatcher(scheduler)
     try:

@@ -13,7 +13,7 @@ def rings_in_pixels(
     geometries: NDArray[np.object_], grid: Grid, step: int
 ) -> list[list[tuple[float, float]]]:
     """All rings of polygons as `(x, y)` in pixels of a grid thinned by `step`, for drawing."""
-    rings = shapely.get_rings(geometries)
+    rings = shapely.get_rings(shapely.get_parts(geometries))
     result = []
     for ring in rings:
         coordinates = shapely.get_coordinates(ring)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from pipeline.change.sample import SampleParams
 from pipeline.errors import Finding, Severity
-from pipeline.grid import tiles
+from pipeline.grid import Tile, tiles
 from pipeline.imagery.alignment import AlignJob, DateJob, align_tile
 from pipeline.imagery.radiometry import fit_radiometry
 from pipeline.imagery.resample import GridMapping, MappedFootprint
@@ -26,19 +26,23 @@ from pipeline.imagery.tie_points import (
     measure_tie_point,
     search_limit_px,
     tie_windows,
+    windows_to_repeat,
 )
 from pipeline.imagery.validity import NodataRule
 from pipeline.io.pairs import ImagePair, find_nodata_rule
 from pipeline.io.rasters import StripWriter
 from pipeline.io.reports import write_json
-from pipeline.io.tie_points import write_tie_points
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.scene import working_dtype
-from pipeline.stages.context import StageContext, StageReport
+from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.inputs import open_run_pair, read_sample
 
 RADIOMETRY_SAMPLE = SampleParams(blocks_per_side=4, target_pixels=500_000)
 NAMES = ("before", "after")
+MAPPED_TILE_PX = 2048
+"""Smallest tile for reading through a mapping: a shifted 1024-px window touches nine file blocks
+instead of four, a shifted 2048-px one twenty-five instead of sixteen. Results do not depend on
+it."""
 
 
 def run(context: StageContext) -> StageReport:
@@ -52,9 +56,10 @@ def run(context: StageContext) -> StageReport:
     mappings = _mappings(pair, registration)
     invalid = _write_aligned(context, pair, rules, mappings)
     sample = read_sample(context, pair.grid, len(pair.bands.roles), RADIOMETRY_SAMPLE)
-    radiometry = fit_radiometry(
-        sample.before, sample.after, context.run.settings.align.radiometry
-    )
+    radiometry = fit_radiometry(sample.before, sample.after, context.run.settings.align.radiometry)
+    # Writing tables needs pandas, most of a second to import: only now, not to delay the start.
+    from pipeline.io.tie_points import write_tie_points
+
     write_tie_points(context.paths.align_tie_points, points, pair.grid)
     write_json(
         context.paths.align_fit,
@@ -70,7 +75,7 @@ def run(context: StageContext) -> StageReport:
             "after_date": pair.after.scene.date,
         },
     )
-    counts = {
+    counts: dict[str, Number] = {
         "pixels": pair.grid.width * pair.grid.height,
         "unobserved_pixels": invalid,
         "tie_points": registration.n_points,
@@ -101,42 +106,50 @@ def _register(
     params = context.run.settings.align.tie_points
     search_px = search_limit_px(params, pair.grid.pixel_size_m)
     windows = tie_windows(pair.grid, params)
-    band = matching_band(pair)
-    registration, points = Registration(0.0, 0.0, None, len(windows), 0), []
-    for attempt in ("配准：同名点", "配准：复测"):
-        mappings = _mappings(pair, registration)
-        job = TileJob(
-            measure_tie_point,
-            {
-                name: Source(str(file.path), (number,), MappedFootprint(mappings[name]))
-                for name, file, number in zip(
-                    NAMES, (pair.before, pair.after), band, strict=True
-                )
-            },
-            TieJob(
-                mappings["before"],
-                mappings["after"],
-                rules["before"],
-                rules["after"],
-                search_px,
-                params.min_clear_share,
-            ),
-        )
-        measured = [
-            point
-            for _, output in run_tiles(job, windows, context.tiled, context.progress(attempt))
-            for _, point in output.partials
-        ]
-        first = registration
-        registration, points = fit_registration(measured, params, search_px, first)
-        if not registration.is_established:
-            break
-        moved = abs(registration.shift_row_px - first.shift_row_px) + abs(
-            registration.shift_col_px - first.shift_col_px
-        )
-        if moved < params.negligible_shift_px:
-            break
-    return registration.without_negligible(params.negligible_shift_px), points
+    at_rest = Registration(0.0, 0.0, None, len(windows), 0)
+    measured = _measure(context, pair, rules, windows, at_rest, "配准：同名点")
+    first, points = fit_registration(measured, params, search_px, at_rest)
+    if not first.is_established or first.is_below(params.negligible_shift_px):
+        return first.without_negligible(params.negligible_shift_px), points
+    again = windows_to_repeat(windows, points)
+    measured = _measure(context, pair, rules, again, first, "配准：复测")
+    second, repeated = fit_registration(measured, params, search_px, first)
+    final = replace(second, n_points=first.n_points)
+    better = {point.point_id: point for point in repeated}
+    return (
+        final.without_negligible(params.negligible_shift_px),
+        [better.get(point.point_id, point) for point in points],
+    )
+
+
+def _measure(
+    context: StageContext,
+    pair: ImagePair,
+    rules: Mapping[str, NodataRule],
+    windows: list[Tile],
+    applied: Registration,
+    label_zh: str,
+) -> list[TiePoint]:
+    params = context.run.settings.align.tie_points
+    mappings = _mappings(pair, applied)
+    files, numbers = (pair.before, pair.after), matching_band(pair)
+    job = TileJob(
+        measure_tie_point,
+        {
+            name: Source(str(file.path), (number,), MappedFootprint(mappings[name]))
+            for name, file, number in zip(NAMES, files, numbers, strict=True)
+        },
+        TieJob(
+            mappings["before"],
+            mappings["after"],
+            rules["before"],
+            rules["after"],
+            search_limit_px(params, pair.grid.pixel_size_m),
+            params.min_clear_share,
+        ),
+    )
+    outputs = run_tiles(job, windows, context.tiled, context.progress(label_zh))
+    return [point for _, output in outputs for _, point in output.partials]
 
 
 def matching_band(pair: ImagePair) -> tuple[int, int]:
@@ -172,13 +185,11 @@ def _write_aligned(
         sources[name] = Source(
             str(files[name].path), numbers[name], MappedFootprint(mappings[name])
         )
-    cut = tiles(pair.grid.height, pair.grid.width, context.tile_px)
+    cut = tiles(pair.grid.height, pair.grid.width, max(context.tile_px, MAPPED_TILE_PX))
     invalid = 0
     with ExitStack() as stack:
         writers = {
-            "valid": stack.enter_context(
-                StripWriter(context.paths.align_valid, pair.grid, "uint8")
-            )
+            "valid": stack.enter_context(StripWriter(context.paths.align_valid, pair.grid, "uint8"))
         }
         for name, job in dates.items():
             if job.is_written:
@@ -192,8 +203,9 @@ def _write_aligned(
                         descriptions=pair.bands.roles,
                     )
                 )
-        job = TileJob(align_tile, sources, AlignJob(dates))
-        for tile, output in run_tiles(job, cut, context.tiled, context.progress("配准：重采样")):
+        tile_job = TileJob(align_tile, sources, AlignJob(dates))
+        progress = context.progress("配准：重采样")
+        for tile, output in run_tiles(tile_job, cut, context.tiled, progress):
             for name, pixels in output.rasters.items():
                 writers[name].add(tile.core, pixels)
             invalid += sum(count for _, count in output.partials)

@@ -17,7 +17,8 @@ Number = int | float | str | None
 class ProgressFactory(Protocol):
     """Starts a progress display for one pass; the result is called with `(done, total)`."""
 
-    def __call__(self, label_zh: str) -> Callable[[int, int], None]: ...
+    def __call__(self, label_zh: str) -> Callable[[int, int], None]:
+        """Start one display."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from pipeline.io.tiles import TileJob, run_tiles
 from pipeline.stages.context import StageContext, StageReport
 from pipeline.stages.inputs import aligned_sources, read_sample
 
+
 def run(context: StageContext) -> StageReport:
     """Score the aligned pair."""
     settings = context.run.settings.detect
@@ -84,20 +85,14 @@ def _fit_statistic(
     return fit_cva(sample, lines), {}
 
 
-def _write_scores(
-    context: StageContext, job: ScoreJob, grid: Grid, n_bands: int
-) -> int:
+def _write_scores(context: StageContext, job: ScoreJob, grid: Grid, n_bands: int) -> int:
     paths = context.paths
     cut = tiles(grid.height, grid.width, context.tile_px)
-    tile_job = TileJob(
-        score_tile, aligned_sources(paths, n_bands), job
-    )
+    tile_job = TileJob(score_tile, aligned_sources(paths, n_bands), job)
     unobserved = 0
     with ExitStack() as stack:
         writers = {
-            "score": StripWriter(
-                paths.detect_score, grid, "uint16", nodata=SCORE_UNOBSERVED
-            ),
+            "score": StripWriter(paths.detect_score, grid, "uint16", nodata=SCORE_UNOBSERVED),
             "kind": StripWriter(paths.detect_kind, grid, "uint8"),
         }
         for writer in writers.values():

@@ -67,9 +67,7 @@ class Evaluation:
         }
 
 
-def find_pairs(
-    data: Path, settings: Settings, gsd_m: float | None
-) -> list[LabelledPair]:
+def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[LabelledPair]:
     """The labelled pairs in a folder. Raises `InputError` if there are none."""
     meta = read_meta(data)
     if (data / "label.tif").is_file():
@@ -166,8 +164,9 @@ def _read_label(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         )
     has_ones = bool((label == 1).any())
     if path.suffix.lower() == ".png" and not has_ones and nodata is None:
-        return (label == 255).astype(np.uint8)
-    return label.astype(np.uint8)
+        label = label == 255
+    values: NDArray[np.uint8] = label.astype(np.uint8)
+    return values
 
 
 def _rounded(value: float | None) -> float | None:

@@ -101,13 +101,14 @@ def _measure_rasters(
 ) -> tuple[RasterSums, int]:
     """Sum scores and kinds per component and write `change.tif` on the way."""
     paths = context.paths
-    sums = RasterSums(
-        ComponentSums(components), ComponentSums(components, tuple(kinds))
-    )
+    sums = RasterSums(ComponentSums(components), ComponentSums(components, tuple(kinds)))
     kept = components.select(is_kept)
     job = TileJob(
         pass_tile,
-        {"score": Source(str(paths.detect_score), (1,)), "kind": Source(str(paths.detect_kind), (1,))},
+        {
+            "score": Source(str(paths.detect_score), (1,)),
+            "kind": Source(str(paths.detect_kind), (1,)),
+        },
         None,
     )
     cut = tiles(grid.height, grid.width, context.tile_px)

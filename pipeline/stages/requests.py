@@ -53,9 +53,7 @@ def compare_request(
     meta = read_meta(before.parent) if before.parent == after.parent else None
     return RunConfig(
         run="compare",
-        before=ImageInput(
-            path=str(before), bands=bands, date=meta.before_date if meta else None
-        ),
+        before=ImageInput(path=str(before), bands=bands, date=meta.before_date if meta else None),
         after=ImageInput(path=str(after), bands=bands, date=meta.after_date if meta else None),
         gsd_m=gsd_m,
         settings=settings,

@@ -1,0 +1,68 @@
+"""Thresholds on mixtures whose two parts the test mixed itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pipeline.change.thresholds import ThresholdParams, find_threshold
+
+PARAMS = ThresholdParams()
+CHI2_4_999 = 18.4668
+"""Quantile 0.999 of χ² with 4 degrees of freedom; printed tables give 18.467."""
+
+
+def mixture(changed: float, n: int = 200_000) -> np.ndarray:
+    """χ²₄ noise, and change around c = 400 (√c normal around 20)."""
+    rng = np.random.default_rng(4)
+    values = rng.chisquare(4, n)
+    count = round(changed * n)
+    values[:count] = rng.normal(20, 2, count) ** 2
+    return values.astype(np.float32)
+
+
+@pytest.mark.parametrize("changed", [0.0, 0.001])
+def test_没有变化时阈值就是噪声分位数(changed: float) -> None:
+    found = find_threshold(mixture(changed), 4, PARAMS)
+    assert found.noise_floor == pytest.approx(CHI2_4_999, abs=1e-3)
+    assert found.noise_floor == pytest.approx(stats.chi2.ppf(0.999, 4))
+    if changed == 0.0:
+        assert found.is_noise_floor
+        assert found.value == found.noise_floor
+
+
+def test_with_two_clear_groups_the_threshold_lies_between_them() -> None:
+    values = mixture(0.2)
+    found = find_threshold(values, 4, PARAMS)
+    assert not found.is_noise_floor
+    # magnitudes: noise below √40, change above 20 − 5·2 = 10
+    assert 40 < found.value < 200
+    assert (values > found.value).mean() == pytest.approx(0.2, abs=0.002)
+
+
+def test_otsu_maximises_the_variance_between_the_groups() -> None:
+    """Brute force over cut points of √c."""
+    values = mixture(0.2, n=20_000)
+    magnitude = np.minimum(np.sqrt(values), np.quantile(np.sqrt(values), 0.9999)).astype(float)
+
+    def between(cut: float) -> float:
+        low, high = magnitude[magnitude <= cut], magnitude[magnitude > cut]
+        return low.size * high.size * (low.mean() - high.mean()) ** 2
+
+    best = max(between(cut) for cut in np.linspace(magnitude.min() + 0.01, 19, 800))
+    found = find_threshold(values, 4, PARAMS)
+    assert between(np.sqrt(found.otsu)) >= 0.9999 * best
+
+
+def test_a_single_extreme_value_does_not_stretch_the_histogram() -> None:
+    values = mixture(0.2)
+    quiet = find_threshold(values, 4, PARAMS).value
+    values[0] = 1e12
+    assert find_threshold(values, 4, PARAMS).value == pytest.approx(quiet, rel=0.05)
+
+
+def test_identical_images_have_the_floor_as_threshold() -> None:
+    found = find_threshold(np.zeros(1000, np.float32), 3, PARAMS)
+    assert found.value == pytest.approx(stats.chi2.ppf(0.999, 3))
+    assert found.otsu == 0.0
