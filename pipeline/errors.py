@@ -84,7 +84,7 @@ class Finding:
 
     def render(self) -> str:
         """The finding as Chinese text, one line per aspect that is known."""
-        lines = [f"[{self.severity.value}] {self.code} {CODES[self.code]}：{self.what}"]
+        lines = [f"[{self.severity.value}] {self.code} {self.what}"]
         for label, text in (
             ("位置", self.where),
             ("现值", self.value),

@@ -31,8 +31,14 @@ def test_变化像元不影响归一直线(changed: float) -> None:
     for band, gain, offset in zip(fit.bands, GAINS, OFFSETS, strict=True):
         assert band.gain == pytest.approx(gain, rel=0.01)
         assert band.gain * 3000 + band.offset == pytest.approx(gain * 3000 + offset, abs=10)
+
+
+@pytest.mark.parametrize("changed", [0.0, 0.1])
+def test_sigma_is_the_spread_of_the_unchanged_pixels(changed: float) -> None:
+    fit = fit_radiometry(*dates(changed), PARAMS)
+    for band, gain in zip(fit.bands, GAINS, strict=True):
         # 8 DN of noise and the rounding of both dates
-        assert band.sigma == pytest.approx(np.sqrt(64 + (1 + gain**2) / 12), rel=0.15)
+        assert band.sigma == pytest.approx(np.sqrt(64 + (1 + gain**2) / 12), rel=0.1)
 
 
 def test_swapped_dates_give_the_inverse_line() -> None:

@@ -29,15 +29,18 @@ def test_没有变化时阈值就是噪声分位数(changed: float) -> None:
     assert found.noise_floor == pytest.approx(stats.chi2.ppf(0.999, 4))
     if changed == 0.0:
         assert found.is_noise_floor
-        assert found.value == found.noise_floor
+        assert found.value == pytest.approx(found.noise_floor)
 
 
 def test_with_two_clear_groups_the_threshold_lies_between_them() -> None:
     values = mixture(0.2)
     found = find_threshold(values, 4, PARAMS)
     assert not found.is_noise_floor
-    # magnitudes: noise below √40, change above 20 − 5·2 = 10
-    assert 40 < found.value < 200
+    # change begins at (20 − 5·2)² = 100; the last of the noise is near the quantile 0.99999, 28
+    assert 20 < found.otsu < 150
+    assert CHI2_4_999 < found.value < found.otsu
+    # half-way in ratio: as far above the noise as below Otsu
+    assert found.value / found.noise_floor == pytest.approx(found.otsu / found.value)
     assert (values > found.value).mean() == pytest.approx(0.2, abs=0.002)
 
 

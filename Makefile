@@ -1,0 +1,86 @@
+# 每个目标都是一行命令；没有 make 的机器（如 Windows）可直接运行同样的命令，见 README.zh-CN.md。
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PY := .venv/bin/python
+# 指定的解释器不同，标记文件也不同：换解释器时会重建环境。
+STAMP := .venv/.ready$(subst /,_,$(PYTHON))
+RUN ?= demo
+OUT ?= data/runs/compare
+SCENE := data/raw/scene
+TESTS := $(PY) -m pytest $(PYTEST_ARGS)
+STAGE_NEEDS := setup $(if $(filter demo,$(RUN)),scene)
+
+.PHONY: help setup scene run compare evaluate align detect extract status why verify config \
+	lint check test test-slow test-faults bench clean
+
+help: ## 列出全部目标
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## 建立运行环境 .venv（需要联网一次；PYTHON=python3.12 可指定解释器）
+	@:
+
+$(STAMP): pyproject.toml uv.lock scripts/setup.sh
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh "$@"
+
+scene: setup ## 生成一小幅虚构的示范影像（已有则跳过）
+	@$(PY) scripts/make_scene.py --out $(SCENE) --seed 1
+
+run: scene ## 示范：比较示范影像并评价精度；没有变化时不重算
+	@$(PY) -m pipeline compare $(SCENE)/before.tif $(SCENE)/after.tif --out data/runs/scene
+	@$(PY) -m pipeline evaluate $(SCENE) --out data/runs/scene
+
+compare: setup ## 比较两期影像：BEFORE=前.tif AFTER=后.tif [OUT=成果文件夹 GSD=米 BANDS=波段 DETECTOR=检测器]
+	@$(if $(and $(BEFORE),$(AFTER)),,$(error 用法：make compare BEFORE=前.tif AFTER=后.tif OUT=成果文件夹))$(PY) -m pipeline compare "$(BEFORE)" "$(AFTER)" --out "$(OUT)" $(if $(GSD),--gsd $(GSD)) $(if $(BANDS),--bands "$(BANDS)") $(if $(DETECTOR),--detector $(DETECTOR))
+
+evaluate: setup ## 用带标注的影像评价精度：DATA=文件夹 [GSD=米 DETECTOR=检测器]
+	@$(if $(DATA),,$(error 用法：make evaluate DATA=带标注的文件夹))$(PY) -m pipeline evaluate "$(DATA)" $(if $(GSD),--gsd $(GSD)) $(if $(DETECTOR),--detector $(DETECTOR))
+
+align: $(STAGE_NEEDS) ## 配准归一（RUN=运行编号，缺省 demo）
+	@$(PY) -m pipeline align --run $(RUN)
+
+detect: $(STAGE_NEEDS) ## 变化检测（RUN=运行编号；先运行 align）
+	@$(PY) -m pipeline detect --run $(RUN)
+
+extract: $(STAGE_NEEDS) ## 图斑提取（RUN=运行编号；先运行 detect）
+	@$(PY) -m pipeline extract --run $(RUN)
+
+status: setup ## 一次运行的概况（RUN=运行编号）
+	@$(PY) -m pipeline status --run $(RUN)
+
+why: setup ## 某阶段为什么要重算：STAGE=阶段名（RUN=运行编号）
+	@$(if $(STAGE),,$(error 用法：make why STAGE=align RUN=运行编号))$(PY) -m pipeline why $(STAGE) --run $(RUN)
+
+verify: setup ## 核对成果与清单是否一致（RUN=运行编号）
+	@$(PY) -m pipeline verify --run $(RUN)
+
+config: setup ## 由参数定义重新生成 configs/default.yaml 和 schema.json
+	@$(PY) -m pipeline config
+
+lint: setup ## 静态检查：格式、类型、导入方向、配置、规则、锁文件
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) -m pipeline config --check
+	$(PY) -m yamllint --strict configs/rules
+	$(PY) scripts/check_lock.py
+
+check: lint test ## 静态检查和测试
+
+test: setup ## 测试（10 分钟以内）
+	@$(TESTS) -m "not slow and not faults"
+
+test-slow: setup ## 长时间测试
+	@$(TESTS) -m slow
+
+test-faults: setup ## 中断与续跑测试
+	@$(TESTS) -m faults
+
+bench: setup ## 性能测试（BENCH_ARGS=参数）
+	@$(PY) scripts/bench.py $(BENCH_ARGS)
+
+clean: ## 删除运行成果 data/runs 和生成的示范影像（不动其他原始数据）
+	@rm -rf data/runs
+	@if [ -f $(SCENE)/.scene.json ]; then rm -rf $(SCENE); fi
