@@ -28,7 +28,6 @@ scene: setup ## 生成一小幅虚构的示范影像（已有则跳过）
 	@$(PY) scripts/make_scene.py --out $(SCENE) --seed 1
 
 run: scene ## 示范：比较示范影像并评价精度；没有变化时不重算
-	@$(PY) -m pipeline compare $(SCENE)/before.tif $(SCENE)/after.tif --out data/runs/scene
 	@$(PY) -m pipeline evaluate $(SCENE) --out data/runs/scene
 
 compare: setup ## 比较两期影像：BEFORE=前.tif AFTER=后.tif [OUT=成果文件夹 GSD=米 BANDS=波段 DETECTOR=检测器]

@@ -101,11 +101,16 @@ def evaluate_command(
     target = out or data_dir / "runs" / f"evaluate_{folder.name}"
     pairs = find_pairs(folder, with_detector(detector), gsd)
     quiet = len(pairs) > 1
+
+    def compare_pair(run: RunConfig, place: Path) -> Comparison:
+        started = time.monotonic()
+        comparison = _compare_into(run, place, start)
+        if not quiet:
+            _summarise_comparison(comparison, place, time.monotonic() - started)
+        return comparison
+
     with _tiled(workers, scheduler, tile, quiet=quiet) as start:
-        progress = _progress("评价", enabled=quiet)
-        result = evaluate(
-            pairs, target, lambda run, place: _compare_into(run, place, start), progress
-        )
+        result = evaluate(pairs, target, compare_pair, _progress("评价", enabled=quiet))
     _say(f"评价完成：{len(pairs)} 对影像，成果在 {target}，报告 {target / 'evaluate.json'}")
     print(json.dumps(result.as_json(), ensure_ascii=False))
 

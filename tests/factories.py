@@ -21,9 +21,9 @@ from scipy import ndimage
 
 from pipeline import cli
 from pipeline.io.rasters import close_handles
-from pipeline.io.runs import RunPaths
+from pipeline.io.runs import WORK_FOLDER, RunPaths
 from pipeline.io.tiles import ThreadDispatcher
-from pipeline.stages.compare import WORK_FOLDER, Comparison
+from pipeline.stages.compare import Comparison
 from pipeline.stages.compare import compare as compare_stage
 from pipeline.stages.context import StageContext
 from pipeline.stages.requests import compare_request

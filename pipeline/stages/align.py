@@ -114,12 +114,11 @@ def _register(
     again = windows_to_repeat(windows, points)
     measured = _measure(context, pair, rules, again, first, "配准：复测")
     second, repeated = fit_registration(measured, params, search_px, first)
-    final = replace(second, n_points=first.n_points)
     better = {point.point_id: point for point in repeated}
-    return (
-        final.without_negligible(params.negligible_shift_px),
-        [better.get(point.point_id, point) for point in points],
-    )
+    points = [better.get(point.point_id, point) for point in points]
+    n_used = sum(point.is_used for point in points) if second.is_established else 0
+    final = replace(second, n_points=first.n_points, n_used=n_used)
+    return final.without_negligible(params.negligible_shift_px), points
 
 
 def _measure(

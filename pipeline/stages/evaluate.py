@@ -79,7 +79,7 @@ def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[Labe
                     ImageInput(path=str(data / "before.tif"), date=meta.before_date),
                     ImageInput(path=str(data / "after.tif"), date=meta.after_date),
                     settings,
-                    gsd_m or meta.gsd_m,
+                    _gsd_if_needed(data / "before.tif", gsd_m or meta.gsd_m),
                 ),
                 data / "label.tif",
             )
@@ -107,7 +107,7 @@ def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[Labe
                 ImageInput(path=str(data / "A" / name)),
                 ImageInput(path=str(data / "B" / name)),
                 settings,
-                gsd_m or meta.gsd_m or UNIT_GSD_M,
+                _gsd_if_needed(data / "A" / name, gsd_m or meta.gsd_m or UNIT_GSD_M),
             ),
             data / "label" / name,
         )
@@ -135,6 +135,12 @@ def evaluate(
         progress(done, len(pairs))
     replace_text(out / REPORT_NAME, json_text(total.as_json()))
     return total
+
+
+def _gsd_if_needed(path: Path, gsd_m: float | None) -> float | None:
+    """A stated pixel size counts only where the image has no CRS to give one."""
+    with open_raster(path) as dataset:
+        return None if dataset.crs else gsd_m
 
 
 def _run_config(

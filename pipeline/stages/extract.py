@@ -145,7 +145,7 @@ def _counts(
         "unobserved_pixels": unobserved,
         "observed_share": 1.0 - unobserved / (grid.width * grid.height),
     }
-    for reason in DropReason:
+    for reason in (DropReason.SPECKLE, DropReason.BELOW_MIN_AREA):
         chosen = reasons == reason
         counts[f"dropped_{reason}"] = int(chosen.sum())
         counts[f"dropped_{reason}_pixels"] = int(components.n_pixels[chosen].sum())

@@ -148,6 +148,8 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
         manifest = read_manifest(paths.manifest(stage.name))
         assert manifest is not None  # the plan just read it
         return Outcome(stage, False, manifest.counts)
+    # pandas takes most of a second to import; the kernels leave Python idle meanwhile.
+    threading.Thread(target=importlib.import_module, args=(TABLES_MODULE,), daemon=True).start()
     close_handles()
     head = _head(stage, context.run, stage.inputs(context.run, paths), cache)
     with staging_folder(paths.stage_dir(stage.name)) as folder:
@@ -162,8 +164,6 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
 
 def run_stages(names: tuple[str, ...], context: StageContext) -> list[Outcome]:
     """Bring several stages up to date, in order."""
-    # pandas takes most of a second to import; the first stage's kernels leave Python idle.
-    threading.Thread(target=importlib.import_module, args=(TABLES_MODULE,), daemon=True).start()
     cache = DigestCache(context.paths.digest_cache)
     return [run_stage(stage_by_name(name), context, cache) for name in names]
 
