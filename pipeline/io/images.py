@@ -9,4 +9,4 @@ from PIL import Image
 
 def write_png(path: Path, image: Image.Image) -> None:
     """PNG without time stamps: the same picture gives the same bytes."""
-    image.save(path, format="PNG", optimize=False, compress_level=6)
+    image.save(path, format="PNG", optimize=False, compress_level=4)

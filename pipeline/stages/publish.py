@@ -52,7 +52,7 @@ def publish(context: StageContext, out: Path, counts: Mapping[str, Any]) -> None
         else:
             _put_back_rasters(context, sources, folder, own, working)
             _put_back_patches(paths, folder / "patches.gpkg", own)
-        _write_quicklook(context, folder / "quicklook.png", working)
+        _write_quicklook(context, folder / "quicklook.png", working, counts)
         write_json(folder / "summary.json", dict(counts))
     for name in PUBLISHED:
         os.replace(out / WORK_FOLDER / "publish" / name, out / name)
@@ -99,7 +99,9 @@ def _put_back_patches(paths: RunPaths, target: Path, own: Grid) -> None:
     write_layers(target, layers, own.crs_wkt)
 
 
-def _write_quicklook(context: StageContext, target: Path, grid: Grid) -> None:
+def _write_quicklook(
+    context: StageContext, target: Path, grid: Grid, counts: Mapping[str, Any]
+) -> None:
     paths, run = context.paths, context.run
     before, after = load_preview(paths.detect_preview)
     step = preview_step(grid)
@@ -107,7 +109,6 @@ def _write_quicklook(context: StageContext, target: Path, grid: Grid) -> None:
     seen = read_strided(paths.align_valid, step) == 0
     largest = patches.nlargest(MAX_DRAWN_PATCHES, "n_pixels")
     dates = [f"（{d.isoformat()}）" if d else "" for d in (run.before.date, run.after.date)]
-    area_m2 = float(patches["area_m2"].sum())
     content = QuicklookContent(
         before,
         after,
@@ -115,6 +116,7 @@ def _write_quicklook(context: StageContext, target: Path, grid: Grid) -> None:
         seen,
         grid.pixel_size_m * step,
         (f"变化前{dates[0]}", f"变化后{dates[1]}", f"变化图斑 {len(patches)} 个（疑似，待核查）"),
-        f"图斑面积合计 {area_m2:,.0f} 平方米　可观测比例 {100 * float(seen.mean()):.1f}%",
+        f"图斑面积合计 {counts['patches_area_m2']:,.0f} 平方米　"
+        f"可观测比例 {100 * counts['observed_share']:.2f}%",
     )
     write_png(target, draw_quicklook(content))
