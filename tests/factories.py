@@ -1,4 +1,4 @@
-"""Small worlds that know the answer: image pairs with planted changes, and ways to run the product."""
+"""Small worlds that know the answer: image pairs with planted changes; ways to run the product."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """`compare` from end to end: what it writes, read back as a user would."""
 
+# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
+
 from __future__ import annotations
 
 import json
@@ -79,7 +81,11 @@ def in_pixels(table: gpd.GeoDataFrame, change: Path) -> list[tuple[Any, int]]:
 def test_outputs_lie_exactly_on_the_before_grid(case: tuple[World, Path, Any, str]) -> None:
     world, out, _, _ = case
     assert all((out / name).is_file() for name in PUBLISHED)
-    types = {"score.tif": ("uint16", 65535), "change.tif": ("uint8", 255), "kind.tif": ("uint8", None)}
+    types = {
+        "score.tif": ("uint16", 65535),
+        "change.tif": ("uint8", 255),
+        "kind.tif": ("uint8", None),
+    }
     with rasterio.open(world.before) as before:
         for name, (dtype, nodata) in types.items():
             with rasterio.open(out / name) as found:
@@ -195,7 +201,9 @@ def test_椭球面积与_pyproj_的测地面积一致(case: tuple[World, Path, A
 def test_每个连通区域都有下落(case: tuple[World, Path, Any, str]) -> None:
     _, out, summary, name = case
     kept, dropped = layer(out, "patches"), layer(out, "dropped")
-    by_reason = {key: n for key, n in summary.items() if key in ("dropped_speckle", "dropped_below_min_area")}
+    by_reason = {
+        key: n for key, n in summary.items() if key in ("dropped_speckle", "dropped_below_min_area")
+    }
     assert summary["components"] == len(kept) + sum(by_reason.values())
     assert summary["dropped_below_min_area"] == len(dropped)
     assert summary["dropped_below_min_area_pixels"] == dropped["n_pixels"].sum()
@@ -251,7 +259,10 @@ def test_整像元平移原点_面积一平方毫米不差(tmp_path: Path) -> No
                 descriptions=dataset.descriptions,
             )
     there = World(
-        tmp_path / "there" / "before.tif", tmp_path / "there" / "after.tif", world.truth, world.roles
+        tmp_path / "there" / "before.tif",
+        tmp_path / "there" / "after.tif",
+        world.truth,
+        world.roles,
     )
     compare(world, tmp_path / "o1")
     compare(there, tmp_path / "o2")
@@ -267,7 +278,10 @@ def test_整像元平移原点_面积一平方毫米不差(tmp_path: Path) -> No
 def test_striped_and_tiled_files_give_the_same_result(tmp_path: Path) -> None:
     kinds = {"tiled": True, "striped": False}
     for name, tiled in kinds.items():
-        compare(make_pair(tmp_path / name, (200, 220), boxes=BOXES[:1], tiled=tiled), tmp_path / f"o_{name}")
+        compare(
+            make_pair(tmp_path / name, (200, 220), boxes=BOXES[:1], tiled=tiled),
+            tmp_path / f"o_{name}",
+        )
     for name in ("score.tif", "kind.tif", "change.tif"):
         one, other = (tmp_path / f"o_{kind}" / name for kind in kinds)
         assert one.read_bytes() == other.read_bytes()
@@ -317,9 +331,12 @@ def test_再跑一次什么都不重算_文件一个字节不动(tmp_path: Path)
     assert second.code == 0, second.text
     assert second.out.count("未变化，跳过") == 3
     assert state(tmp_path / "out") == before
+
     # the summary says the same figures again
     def figures(text: str) -> list[str]:
-        return [line for line in text.splitlines() if line.startswith(("变化图斑", "可观测", "剔除"))]
+        return [
+            line for line in text.splitlines() if line.startswith(("变化图斑", "可观测", "剔除"))
+        ]
 
     assert figures(first.out) == figures(second.out) != []
 

@@ -1,5 +1,7 @@
 """One bad input per mistake: exit code, stable code, the file's name, what to do, no traceback."""
 
+# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
+
 from __future__ import annotations
 
 import re
@@ -170,7 +172,9 @@ def test_没有声明而全黑的影像(out: Path, tmp_path: Path, world: World)
 
 
 def test_复数影像(out: Path, tmp_path: Path) -> None:
-    radar = write_raster(tmp_path / "slc.tif", np.ones((1, 80, 96), np.complex64), transform=NORTH_UP)
+    radar = write_raster(
+        tmp_path / "slc.tif", np.ones((1, 80, 96), np.complex64), transform=NORTH_UP
+    )
     assert_refused(compare_cli(radar, radar, out), 3, "E-RASTER-DTYPE", "slc.tif")
 
 

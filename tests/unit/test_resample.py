@@ -1,7 +1,10 @@
 """Cubic convolution against references in float64, and the laws that hold for every cut."""
 
+# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
+
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -209,7 +212,11 @@ def reference_positions(
     ("name", "target", "source"),
     [
         ("像元大小不同", grid_of(70, 90, size=2.5, x=5e5 + 11), grid_of(120, 150)),
-        ("相邻带", grid_of(90, 90, x=748_000), grid_of(400, 400, x=207_600, y=4_001_600, wkt=UTM_51N)),
+        (
+            "相邻带",
+            grid_of(90, 90, x=748_000),
+            grid_of(400, 400, x=207_600, y=4_001_600, wkt=UTM_51N),
+        ),
         (
             "源影像旋转",
             grid_of(60, 60, x=5e5 + 40, y=4e6 - 60),
@@ -270,9 +277,7 @@ def test_nothing_outside_the_source_is_valid() -> None:
     far = grid_of(30, 30, x=9e5)
     mapping = GridMapping(far, grid_of(10, 10))
     assert mapping.footprint(far.window).is_empty
-    _, valid = resample(
-        far.window, image[:, :0, :0], (0, 0), np.ones((0, 0), np.uint8), mapping
-    )
+    _, valid = resample(far.window, image[:, :0, :0], (0, 0), np.ones((0, 0), np.uint8), mapping)
     assert not valid.any()
 
 
@@ -290,8 +295,8 @@ def cuts(draw: st.DrawFn, rows: int, cols: int) -> list[PixelWindow]:
     r, c = lines(rows), lines(cols)
     pieces = [
         PixelWindow(r0, r1, c0, c1)
-        for r0, r1 in zip(r, r[1:], strict=False)
-        for c0, c1 in zip(c, c[1:], strict=False)
+        for r0, r1 in pairwise(r)
+        for c0, c1 in pairwise(c)
     ]
     return draw(st.permutations(pieces))
 

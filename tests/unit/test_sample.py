@@ -1,5 +1,7 @@
 """The sample on images whose pixels say where they lie."""
 
+# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
+
 from __future__ import annotations
 
 import numpy as np
@@ -54,9 +56,7 @@ def test_抽到的像元都在绝对坐标的格点上() -> None:
     rows, cols = (np.array(values) for values in zip(*found, strict=True))
     blocks = set(zip((rows // 512).tolist(), (cols // 512).tolist(), strict=True))
     first = min(blocks)
-    assert blocks == {
-        (r, c) for r in range(first[0] % 2, 3, 2) for c in range(first[1] % 2, 3, 2)
-    }
+    assert blocks == {(r, c) for r in range(first[0] % 2, 3, 2) for c in range(first[1] % 2, 3, 2)}
     steps = set(np.diff(np.unique(rows[rows < (min(rows) // 512 + 1) * 512])).tolist())
     assert len(steps) == 1
     [step] = steps
@@ -75,9 +75,7 @@ def test_the_sample_is_about_as_large_as_asked_for() -> None:
 
 def test_种子决定格点() -> None:
     def with_seed(seed: int) -> list[tuple[int, int]]:
-        return sampled(
-            1500, 1300, SampleParams(blocks_per_side=2, target_pixels=10_000, seed=seed)
-        )
+        return sampled(1500, 1300, SampleParams(blocks_per_side=2, target_pixels=10_000, seed=seed))
 
     assert with_seed(1) == with_seed(1)
     assert any(with_seed(seed) != with_seed(1) for seed in (2, 3))

@@ -1,5 +1,7 @@
 """What is known of an image before its pixels are read, and which images make a pair."""
 
+# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -156,7 +158,8 @@ def test_经纬度影像在当地_UTM_中比对(lon: float, lat: float, epsg: in
     # every corner of the image lies inside, with less than two pixels to spare at the tightest
     to_utm = Transformer.from_crs(4326, epsg, always_xy=True)
     x, y = to_utm.transform(
-        [lon, lon + 300 * step, lon, lon + 300 * step], [lat, lat, lat - 200 * step, lat - 200 * step]
+        [lon, lon + 300 * step, lon, lon + 300 * step],
+        [lat, lat, lat - 200 * step, lat - 200 * step],
     )
     rows, cols = grid.rowcol(np.array(x), np.array(y))
     assert rows.min() >= 0

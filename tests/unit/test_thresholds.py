@@ -1,5 +1,7 @@
 """Thresholds on mixtures whose two parts the test mixed itself."""
 
+# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
+
 from __future__ import annotations
 
 import numpy as np

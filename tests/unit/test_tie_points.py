@@ -1,5 +1,7 @@
 """Registration on images whose displacement is known to the hundredth of a pixel."""
 
+# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -52,7 +54,9 @@ SHIFTS = [(0.0, 0.0), (0.25, -0.4), (-0.5, 0.5), (1.37, -2.81), (-3.0, 2.2), (2.
 
 @pytest.mark.parametrize("shift", SHIFTS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_known_shifts_are_found_to_a_tenth_of_a_pixel(shift: tuple[float, float], seed: int) -> None:
+def test_known_shifts_are_found_to_a_tenth_of_a_pixel(
+    shift: tuple[float, float], seed: int
+) -> None:
     spectrum = scene(seed)
     before, after = picture(spectrum, (0.0, 0.0)), picture(spectrum, shift)
     row, col, snr = phase_shift(
