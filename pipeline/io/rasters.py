@@ -48,6 +48,8 @@ os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE_MB))
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _handles = threading.local()
+_open_lock = threading.Lock()
+_open_datasets: list[Any] = []
 _generation = 0
 
 
@@ -160,22 +162,37 @@ def read_strided(path: Path | str, step: int) -> NDArray[Any]:
 
 
 def _thread_handle(path: str) -> Any:
-    """This thread's dataset for `path`; reopened after `close_handles`."""
+    """This thread's dataset for `path`, opened again if the file is another one by now.
+
+    Workers of a cluster outlive stages and whole runs, so a path alone does not name a file.
+    """
     if getattr(_handles, "generation", None) != _generation:
-        for dataset in getattr(_handles, "datasets", {}).values():
-            dataset.close()
         _handles.datasets, _handles.generation = {}, _generation
-    datasets: dict[str, Any] = _handles.datasets
+    state = os.stat(path)
+    stamp = (state.st_ino, state.st_size, state.st_mtime_ns)
+    datasets: dict[str, tuple[tuple[int, int, int], Any]] = _handles.datasets
+    if path in datasets and datasets[path][0] != stamp:
+        datasets.pop(path)[1].close()
     if path not in datasets:
         with rasterio.Env(**GDAL_OPTIONS):
-            datasets[path] = rasterio.open(path, driver=_driver_of(path))
-    return datasets[path]
+            dataset = rasterio.open(path, driver=_driver_of(path))
+        datasets[path] = (stamp, dataset)
+        with _open_lock:
+            _open_datasets.append(dataset)
+    return datasets[path][1]
 
 
 def close_handles() -> None:
-    """Make every thread reopen its files: called when a stage starts, as files were replaced."""
+    """Close every thread's files; called between stages, when no tile is being read.
+
+    Windows can not rename a folder that holds an open file.
+    """
     global _generation
-    _generation += 1
+    with _open_lock:
+        _generation += 1
+        for dataset in _open_datasets:
+            dataset.close()
+        _open_datasets.clear()
 
 
 def profile_for(grid: Grid, dtype: str, count: int, nodata: float | None) -> dict[str, Any]:

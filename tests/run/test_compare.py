@@ -17,7 +17,7 @@ import rasterio
 from affine import Affine
 from pyproj import Geod
 from rasterio.features import rasterize
-from shapely.geometry import Polygon
+from scipy.ndimage import binary_dilation
 
 from pipeline.schema.layers import DROPPED, PATCHES
 from tests.factories import (
@@ -74,10 +74,6 @@ def layer(out: Path, name: str) -> gpd.GeoDataFrame:
     return pyogrio.read_dataframe(out / "patches.gpkg", layer=name)
 
 
-def in_pixels(table: gpd.GeoDataFrame, change: Path) -> list[tuple[Any, int]]:
-    return [(shape, 1) for shape in table.geometry]
-
-
 def test_outputs_lie_exactly_on_the_before_grid(case: tuple[World, Path, Any, str]) -> None:
     world, out, _, _ = case
     assert all((out / name).is_file() for name in PUBLISHED)
@@ -106,7 +102,7 @@ def test_change_is_1_inside_kept_patches_and_255_where_unseen(
     with rasterio.open(out / "change.tif") as dataset:
         transform = dataset.transform
     burnt = rasterize(
-        in_pixels(layer(out, "patches"), out), out_shape=change.shape, transform=transform
+        list(layer(out, "patches").geometry), out_shape=change.shape, transform=transform
     )
     if name == "经纬度":
         # outlines of another grid's pixels: centres near an edge may fall on either side
@@ -120,7 +116,7 @@ def test_change_is_1_inside_kept_patches_and_255_where_unseen(
 
 
 def test_埋设的变化都找到_没有多余的图斑(case: tuple[World, Path, Any, str]) -> None:
-    world, out, _, name = case
+    _, out, _, name = case
     change = read_raster(out / "change.tif")
     truth = np.zeros(change.shape, bool)
     for row0, row1, col0, col1 in BOXES:
@@ -133,8 +129,6 @@ def test_埋设的变化都找到_没有多余的图斑(case: tuple[World, Path,
     patches = layer(out, "patches")
     assert len(patches) == len(BOXES)
     # registration and smoothing may grow an outline by about a pixel, not more
-    from scipy.ndimage import binary_dilation
-
     assert not ((change == 1) & ~binary_dilation(truth, iterations=3)).any()
 
 
@@ -179,10 +173,6 @@ def test_areas_add_up(case: tuple[World, Path, Any, str]) -> None:
         assert patches["area_m2"].tolist() == patches["area_planar_m2"].tolist()
 
 
-def densified(polygon: Polygon, step: float) -> Polygon:
-    return polygon.segmentize(step)
-
-
 def test_椭球面积与_pyproj_的测地面积一致(case: tuple[World, Path, Any, str]) -> None:
     _, out, _, name = case
     if name == "无坐标系":
@@ -191,7 +181,7 @@ def test_椭球面积与_pyproj_的测地面积一致(case: tuple[World, Path, A
     patches = layer(out / "work" / "extract", "patches")
     geod = Geod(ellps="WGS84") if name == "经纬度" else Geod(a=6378137.0, rf=298.257222101)
     for area, shape in zip(patches["area_m2"], patches.geometry, strict=True):
-        dense = gpd.GeoSeries([densified(part, 1.0) for part in shape.geoms], crs=patches.crs)
+        dense = gpd.GeoSeries([part.segmentize(1.0) for part in shape.geoms], crs=patches.crs)
         # to the geographic CRS of the same datum: no datum shift may enter
         lonlat = dense.to_crs(patches.crs.geodetic_crs)
         expected = sum(abs(geod.geometry_area_perimeter(part)[0]) for part in lonlat)

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyogrio
 import pytest
 
 from pipeline.io.digests import geopackage_digest
@@ -183,8 +184,6 @@ def test_stages_one_by_one_give_the_same_as_run(project: Project, tmp_path: Path
 
 
 def test_patch_ids_carry_county_and_year(project: Project) -> None:
-    import pyogrio
-
     table = pyogrio.read_dataframe(project.run_dir / "extract" / "patches.gpkg", layer="patches")
     assert table["patch_id"].tolist() == ["379999ZJ26000001"]
     assert table["before_date"].astype(str).str[:10].tolist() == ["2026-01-05"]

@@ -76,7 +76,7 @@ def rounding_bound(
 ) -> NDArray[np.float64]:
     """How far float32 may be off: each form's terms add up with one rounding per operation.
 
-    |error of a form| <= (m + 2) u Σ|f z| for m terms; squared and summed: 2 |form| · error + error².
+    |error of a form| <= (m + 2) u Σ|f z| for m terms; squared: 2 |form| · error + error².
     """
     z = np.abs(np.concatenate([before, after]).astype(np.float64) - statistic.centre[:, None])
     # the centred value itself carries a rounding of the pixel's size

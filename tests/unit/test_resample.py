@@ -192,6 +192,14 @@ def test_other_pixel_size_maps_centres_to_centres() -> None:
     assert (valid == 1).all()
 
 
+def test_a_shift_counts_in_target_pixels_for_other_pixel_sizes_too() -> None:
+    image = coordinate_image(60, 80)
+    mapping = GridMapping(grid_of(20, 26, size=3.0), grid_of(60, 80, size=1.0), 1.5, -0.5)
+    pixels, _ = whole(image, mapping)
+    # content of target (10, 12) lies 1.5 target pixels = 4.5 source pixels further down
+    np.testing.assert_allclose(pixels[:, 10, 12], [31 + 4.5, 37 - 1.5], atol=1e-3)
+
+
 # --- general mappings ----------------------------------------------------------------------------
 
 
@@ -293,11 +301,7 @@ def cuts(draw: st.DrawFn, rows: int, cols: int) -> list[PixelWindow]:
         return [0, *sorted(inner), length]
 
     r, c = lines(rows), lines(cols)
-    pieces = [
-        PixelWindow(r0, r1, c0, c1)
-        for r0, r1 in pairwise(r)
-        for c0, c1 in pairwise(c)
-    ]
+    pieces = [PixelWindow(r0, r1, c0, c1) for r0, r1 in pairwise(r) for c0, c1 in pairwise(c)]
     return draw(st.permutations(pieces))
 
 

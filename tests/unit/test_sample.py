@@ -66,6 +66,15 @@ def test_抽到的像元都在绝对坐标的格点上() -> None:
     assert len(set((cols % step).tolist())) == 1
 
 
+def test_the_lattice_runs_on_across_all_blocks() -> None:
+    """3 × 3 blocks with a step that does not divide 512: every n-th pixel of the whole grid."""
+    found = sampled(1500, 1300, SampleParams(target_pixels=10_000))
+    rows, cols = (np.unique(values) for values in zip(*found, strict=True))
+    assert 512 % (rows[1] - rows[0]) != 0
+    assert set(np.diff(rows).tolist()) == set(np.diff(cols).tolist()) == {int(rows[1] - rows[0])}
+    assert len(found) == rows.size * cols.size
+
+
 def test_the_sample_is_about_as_large_as_asked_for() -> None:
     for target in (10_000, 60_000):
         n = len(sampled(1500, 1300, SampleParams(blocks_per_side=8, target_pixels=target)))
