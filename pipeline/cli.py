@@ -18,7 +18,15 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from pipeline import __version__
-from pipeline.errors import ExitCode, Finding, PipelineError, Severity, UsageError, VerifyError
+from pipeline.errors import (
+    ExitCode,
+    Finding,
+    InputError,
+    PipelineError,
+    Severity,
+    UsageError,
+    VerifyError,
+)
 
 if TYPE_CHECKING:
     from pipeline.config.models import RunConfig
@@ -323,16 +331,36 @@ def _tiled(
     )
     with dispatcher(count, scheduler) as tiled:
         local = tiled if scheduler is None else ThreadDispatcher(count)
-        yield lambda config, paths: StageContext(
-            config, paths, tiled, local, tile_px, lambda label: _progress(label, enabled=not quiet)
-        )
+        try:
+            yield lambda config, paths: StageContext(
+                config,
+                paths,
+                tiled,
+                local,
+                tile_px,
+                lambda label: _progress(label, enabled=not quiet),
+            )
+        finally:
+            local.close()
 
 
 def _compare_into(run: RunConfig, out: Path, start: Starter) -> Comparison:
     from pipeline.io.runs import WORK_FOLDER, RunPaths
     from pipeline.stages.compare import compare
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise InputError(
+            Finding(
+                "E-FILE-WRITE",
+                "成果文件夹无法建立。",
+                where=str(out),
+                value=problem.strerror or str(problem),
+                allowed="一个不存在的或可写的文件夹",
+                advice="换一个 --out，或检查磁盘和权限。",
+            )
+        ) from problem
     return compare(start(run, RunPaths(out / WORK_FOLDER)), out)
 
 

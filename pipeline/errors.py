@@ -56,6 +56,7 @@ CODES: dict[str, str] = {
     "N-VERIFY-OPENED": "文件被打开过，内容未变",
     "N-REGISTRATION-NONE": "未能建立可靠的配准关系",
     "N-BANDS-NOROLE": "波段角色未知",
+    "N-RASTER-PIXELWISE": "没有坐标系，按像元行列对应",
     "N-RUN-INCOMPLETE": "阶段尚未完成",
 }
 """Closed catalogue of codes: a code that is not here can not be raised."""

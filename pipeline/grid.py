@@ -6,7 +6,7 @@ Rows grow downwards, columns to the right; windows are half-open. Arrays are `(b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import ceil, sqrt
 from typing import Any, Protocol
@@ -129,6 +129,10 @@ class Grid:
         cols = inverse.a * x + inverse.b * y + inverse.c
         rows = inverse.d * x + inverse.e * y + inverse.f
         return rows, cols
+
+    def resized_as(self, other: Grid) -> Grid:
+        """This grid's origin, pixels and reference with another one's number of pixels."""
+        return replace(self, width=other.width, height=other.height)
 
     def same_pixels(self, other: Grid) -> bool:
         """Same size, transform and CRS."""

@@ -87,6 +87,23 @@ def match_bands(before: Scene, after: Scene) -> BandMatch:
     )
 
 
+def require_known_roles(roles: tuple[str, ...], where: str) -> None:
+    """Refuse names outside `BAND_ROLES` and roles given twice."""
+    wrong = [role for role in roles if role not in BAND_ROLES]
+    twice = sorted({role for role in roles if roles.count(role) > 1})
+    if wrong or twice:
+        raise InputError(
+            Finding(
+                "E-RASTER-BANDS",
+                "没有这样的波段角色。" if wrong else "波段角色重复。",
+                where=where,
+                value="、".join(wrong or twice),
+                allowed="、".join(BAND_ROLES),
+                advice="按文件中的波段顺序逐个写出角色，每个只写一次。",
+            )
+        )
+
+
 def _describe(roles: tuple[str, ...]) -> str:
     return f"{len(roles)} 个波段（{'、'.join(role or '未知' for role in roles)}）"
 

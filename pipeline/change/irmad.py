@@ -129,7 +129,11 @@ def _canonical_forms(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unit-variance MAD variates as rows over the stacked bands, and the correlations."""
     diagonal = np.diag(covariance)
-    noisy = covariance + np.diag(noise + RELATIVE_NOISE * diagonal + 1e-30)
+    least = noise + RELATIVE_NOISE * diagonal + 1e-30
+    # Unit diagonal: bands of very different spread would make the system ill-conditioned.
+    unit = 1.0 / np.sqrt(diagonal + least)
+    noisy = (covariance + np.diag(least)) * np.outer(unit, unit)
+    noise = noise * unit * unit
     s11, s12 = noisy[:bands, :bands], noisy[:bands, bands:]
     s22 = noisy[bands:, bands:]
     regression = scipy.linalg.solve(s22, s12.T, assume_a="pos")
@@ -140,9 +144,10 @@ def _canonical_forms(
     right = right / np.where(spread > 0, spread, 1.0)
     # Var(U − V) = 2 (1 − ρ) of unit variates; never below the rounding noise they carry.
     stacked = np.concatenate([left, right])
-    least = np.einsum("ij,i,ij->j", stacked, noise, stacked) + RELATIVE_NOISE
-    variance = np.maximum(2.0 * (1.0 - correlations), least)
-    return np.concatenate([left, -right]).T / np.sqrt(variance)[:, None], correlations
+    rounding = np.einsum("ij,i,ij->j", stacked, noise, stacked) + RELATIVE_NOISE
+    variance = np.maximum(2.0 * (1.0 - correlations), rounding)
+    forms = np.concatenate([left, -right]).T * unit / np.sqrt(variance)[:, None]
+    return forms, correlations
 
 
 def _scale_to_median(

@@ -39,8 +39,8 @@ def working_grid(before: Grid) -> Grid:
     rows = np.concatenate([edge * 0, edge * 0 + 1, edge, edge]) * before.height
     cols = np.concatenate([edge, edge, edge * 0, edge * 0 + 1]) * before.width
     x, y = to_utm.transform(*before.xy(rows, cols))
-    left, top = floor(x.min() / size) * size, ceil(y.max() / size) * size
-    width, height = ceil((x.max() - left) / size), ceil((top - y.min()) / size)
+    left, top = floor(np.min(x) / size) * size, ceil(np.max(y) / size) * size
+    width, height = ceil((np.max(x) - left) / size), ceil((top - np.min(y)) / size)
     return Grid(width, height, (size, 0.0, left, 0.0, -size, top), utm.to_wkt())
 
 
@@ -50,6 +50,17 @@ def _centre_pixel_m(grid: Grid, to_metres: Transformer) -> float:
         *grid.xy(np.array([row, row, row + 1]), np.array([col, col + 1, col]))
     )
     return sqrt(abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])))
+
+
+def is_placed_by_pixels(before: Grid, after: Grid) -> bool:
+    """Whether two images without CRS must be laid corner to corner.
+
+    Offsets in files without a CRS are often those of crops from a sensor's frame: if they do not
+    make the images meet, they say nothing about the ground.
+    """
+    if before.crs_wkt is not None or after.crs_wkt is not None:
+        return False
+    return GridMapping(before, after).footprint(before.window).is_empty
 
 
 def require_comparable(target: Grid, before: Grid, after: Grid) -> None:
@@ -98,7 +109,7 @@ def _extent(grid: Grid) -> str:
         np.array([0.0, 0.0, grid.height, grid.height]), np.array([0.0, grid.width, 0.0, grid.width])
     )
     name = grid.crs.name if grid.crs is not None else "无坐标系"
-    return f"x {x.min():.6g}–{x.max():.6g}，y {y.min():.6g}–{y.max():.6g}（{name}）"
+    return f"x {np.min(x):.6g}–{np.max(x):.6g}，y {np.min(y):.6g}–{np.max(y):.6g}（{name}）"
 
 
 @dataclass(frozen=True)

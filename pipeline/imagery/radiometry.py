@@ -20,6 +20,10 @@ from scipy.special import gammaincc, gammainccinv
 from pipeline.scene import rounding_variance
 from pipeline.schema.model import Frozen
 
+NORMAL_MEDIAN = 0.6744897501960817
+"""Median of the absolute value of a standard normal variable."""
+MIN_SIGMA = 1e-3
+"""Where more than half of the pixels agree exactly, a share of the weighted spread stands in."""
 RELATIVE_FLOOR = 1e-9
 """Smallest variance taken as real, relative to the band's own."""
 
@@ -71,7 +75,21 @@ def fit_radiometry(
             chi2 += ((x[k] - fit.gain * y[k] - fit.offset) / fit.sigma) ** 2
         scale = max(float(np.median(chi2)) / median, 1e-12)
         weights = np.interp(chi2 / scale, steps, survival)
+    # Weights shrink the spread they are computed from; the median over all pixels does not.
+    fits = [_with_robust_sigma(fit, x[k], y[k], floor) for k, fit in enumerate(fits)]
     return RadiometryFit(tuple(fits), float(weights.mean()))
+
+
+def _with_robust_sigma(
+    fit: BandFit,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    floor: tuple[float, float],
+) -> BandFit:
+    residual = np.abs(x - fit.gain * y - fit.offset)
+    spread = float(np.median(residual)) / NORMAL_MEDIAN
+    least = floor[0] + fit.gain * fit.gain * floor[1]
+    return BandFit(fit.gain, fit.offset, max(spread, float(np.sqrt(least)), MIN_SIGMA * fit.sigma))
 
 
 def _fit_band(

@@ -107,10 +107,10 @@ class GridMapping:
             if not finite.any():
                 return PixelWindow(0, 0, 0, 0)
             needed = PixelWindow(
-                floor(node_rows[finite].min()),
-                ceil(node_rows[finite].max()) + 1,
-                floor(node_cols[finite].min()),
-                ceil(node_cols[finite].max()) + 1,
+                floor(np.min(node_rows[finite])),
+                ceil(np.max(node_rows[finite])) + 1,
+                floor(np.min(node_cols[finite])),
+                ceil(np.max(node_cols[finite])) + 1,
             )
         return needed.pad(KERNEL_REACH_PX).clip(self.source.height, self.source.width)
 

@@ -206,7 +206,7 @@ def phase_shift(
 
 def _peak_offset(samples: NDArray[np.floating]) -> float:
     """Sub-pixel position of a Gaussian peak from its three highest samples."""
-    if samples.min() <= 0:
+    if np.min(samples) <= 0:
         return 0.0
     left, middle, right = np.log(samples.astype(np.float64))
     curvature = left - 2 * middle + right

@@ -57,6 +57,8 @@ class StageManifest:
     counts: Mapping[str, int | float | str]
     outputs: Mapping[str, FileDigest]
     """By path relative to the stage folder."""
+    notices: tuple[Finding, ...] = ()
+    """What the stage said beside its result; repeated when the result is used again."""
 
 
 def write_manifest(path: Path, manifest: StageManifest) -> None:
@@ -65,6 +67,7 @@ def write_manifest(path: Path, manifest: StageManifest) -> None:
         **asdict(manifest.head),
         "counts": dict(manifest.counts),
         "outputs": {name: asdict(output) for name, output in manifest.outputs.items()},
+        "notices": [asdict(notice) for notice in manifest.notices],
     }
     text = json.dumps(document, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
     replace_text(path, text + "\n")
@@ -83,7 +86,11 @@ def read_manifest(path: Path) -> StageManifest | None:
             schema_version=int(document["schema_version"]),
         )
         outputs = {name: FileDigest(**found) for name, found in document["outputs"].items()}
-        return StageManifest(head, dict(document["counts"]), outputs)
+        notices = tuple(
+            Finding(**{**found, "severity": Severity(found["severity"])})
+            for found in document["notices"]
+        )
+        return StageManifest(head, dict(document["counts"]), outputs, notices)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

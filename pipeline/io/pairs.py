@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.grid import Grid, PixelWindow, tiles
-from pipeline.imagery.alignment import require_comparable, working_grid
+from pipeline.imagery.alignment import is_placed_by_pixels, require_comparable, working_grid
 from pipeline.imagery.resample import GridMapping
 from pipeline.imagery.validity import (
     CollarBounds,
@@ -42,6 +42,8 @@ class ImagePair:
     after: SceneFile
     bands: BandMatch
     grid: Grid
+    is_pixelwise: bool
+    """True if the images have no reference system and were laid on each other corner to corner."""
 
     def is_taken_over(self, name: str, mapping: GridMapping) -> bool:
         """Whether an image can be used as it lies: same grid, all bands, fast blocks."""
@@ -64,8 +66,13 @@ def open_pair(before: ImageRequest, after: ImageRequest, gsd_m: float | None) ->
         for request in (before, after)
     )
     grid = working_grid(first.scene.grid)
+    is_pixelwise = is_placed_by_pixels(first.scene.grid, second.scene.grid)
+    if is_pixelwise:
+        second = replace(
+            second, scene=replace(second.scene, grid=first.scene.grid.resized_as(second.scene.grid))
+        )
     require_comparable(grid, first.scene.grid, second.scene.grid)
-    return ImagePair(first, second, match_bands(first.scene, second.scene), grid)
+    return ImagePair(first, second, match_bands(first.scene, second.scene), grid, is_pixelwise)
 
 
 def find_nodata_rule(file: SceneFile, through: Dispatcher) -> NodataRule:

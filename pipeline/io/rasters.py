@@ -7,6 +7,7 @@ dataset handle per thread, because GDAL handles are not shared between threads.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -56,7 +57,9 @@ _generation = 0
 def require_local_file(path: Path | str) -> Path:
     """Refuse URLs, virtual file systems and missing files before GDAL sees them."""
     text = str(path)
-    if "://" in text or text.startswith("/vsi") or text.lower().endswith(".vrt"):
+    # One slash is enough: Path("https://host/x") has already lost the other. A drive letter is one.
+    is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]", text) is not None
+    if is_url or text.startswith("/vsi") or text.lower().endswith(".vrt"):
         raise InputError(
             Finding(
                 "E-FILE-REFUSED",
@@ -81,7 +84,8 @@ def require_local_file(path: Path | str) -> Path:
 
 def _driver_of(path: Path | str) -> str:
     """The driver for a file, by its first bytes: GDAL is never left to guess (DESIGN §9)."""
-    head = require_local_file(path).open("rb").read(16)
+    with require_local_file(path).open("rb") as stream:
+        head = stream.read(16)
     for signature, driver in SIGNATURES:
         if head.startswith(signature):
             return driver

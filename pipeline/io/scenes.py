@@ -10,14 +10,14 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid
 from pipeline.io.rasters import grid_of, open_raster
-from pipeline.scene import BAND_ROLES, Scene
+from pipeline.scene import BAND_ROLES, Scene, require_known_roles
 from pipeline.schema.document import parse_document
-from pipeline.schema.model import Frozen
+from pipeline.schema.model import Frozen, refusal
 
 META_FILE = "meta.yaml"
 
@@ -32,6 +32,20 @@ class SceneMeta(Frozen):
     before_date: datetime.date | None = Field(None, description="变化前影像日期")
     after_date: datetime.date | None = Field(None, description="变化后影像日期")
     label: dict[int, str] = Field({}, description="标注图像各取值的含义（只作说明）")
+
+    @field_validator("after_date")
+    @classmethod
+    def _after_is_later(
+        cls, after: datetime.date | None, info: ValidationInfo
+    ) -> datetime.date | None:
+        before = info.data.get("before_date")
+        if before is not None and after is not None and after <= before:
+            raise refusal(
+                "后时相不晚于前时相",
+                allowed=f"晚于 {before}",
+                advice="核对两期影像的日期，或对调两期影像。",
+            )
+        return after
 
 
 @dataclass(frozen=True)
@@ -81,9 +95,24 @@ def open_scene(
             and dataset.interleaving is not None
             and dataset.interleaving.value == "PIXEL"
         )
+    _require_real_pixels(path, dtype)
     _require_reference(path, grid)
     roles = _roles(path, bands, descriptions)
     return SceneFile(path, Scene(grid, roles, dtype, nodata, date), is_copyable)
+
+
+def _require_real_pixels(path: Path, dtype: str) -> None:
+    if dtype.startswith("complex"):
+        raise InputError(
+            Finding(
+                "E-RASTER-DTYPE",
+                "影像的像元是复数，不能用于变化检测。",
+                where=str(path),
+                value=dtype,
+                allowed="整数或浮点数像元的光学影像",
+                advice="雷达复数数据请先转换为强度影像。",
+            )
+        )
 
 
 def _require_reference(path: Path, grid: Grid) -> None:
@@ -128,8 +157,8 @@ def _roles(
 
 
 def _checked(roles: tuple[str, ...], n_bands: int, where: str) -> tuple[str, ...]:
-    wrong = [role for role in roles if role not in BAND_ROLES]
-    if wrong or len(roles) != n_bands or len(set(roles)) != len(roles):
+    require_known_roles(roles, where)
+    if len(roles) != n_bands:
         raise InputError(
             Finding(
                 "E-RASTER-BANDS",

@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from pipeline.errors import Finding, UsageError
 from pipeline.grid import PixelWindow, RasterWindow, Tile, TileFunction, TileOutput
 from pipeline.io.rasters import read_window
 
 T = TypeVar("T")
+
+CONNECT_TIMEOUT = "10s"
 
 
 class Footprint(Protocol):
@@ -88,7 +91,19 @@ class ClusterDispatcher:
     def __init__(self, address: str) -> None:
         from distributed import Client  # costs a second and belongs to an optional extra
 
-        self._client = Client(address, set_as_default=False)
+        try:
+            self._client = Client(address, set_as_default=False, timeout=CONNECT_TIMEOUT)
+        except (OSError, ValueError) as problem:
+            raise UsageError(
+                Finding(
+                    "E-USAGE",
+                    "连不上计算集群的调度器。",
+                    where="--scheduler",
+                    value=address,
+                    allowed="正在运行的 dask 调度器地址，如 tcp://127.0.0.1:8786",
+                    advice="先启动 dask scheduler 和 dask worker，或去掉 --scheduler 在本机计算。",
+                )
+            ) from problem
         self.workers = max(1, sum(self._client.nthreads().values()))
 
     def map(self, function: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]:

@@ -223,12 +223,22 @@ def _notices(registration: Registration, pair: ImagePair) -> tuple[Finding, ...]
                 severity=Severity.NOTICE,
             )
         )
+    if pair.is_pixelwise:
+        notices.append(
+            Finding(
+                "N-RASTER-PIXELWISE",
+                "两期影像没有坐标系，自带的位置又互不相交，已按左上角对齐、逐像元比对。",
+                where=pair.after.path.name,
+                advice="确认两期影像裁自同一范围；否则请使用带坐标系的正射影像。",
+                severity=Severity.NOTICE,
+            )
+        )
     if not all(pair.bands.roles):
         notices.append(
             Finding(
                 "N-BANDS-NOROLE",
                 "波段角色未知：不区分变化类别，依赖波段角色的过滤不启用。",
-                where=str(pair.before.path),
+                where=pair.before.path.name,
                 advice="用 --bands 或影像旁的 meta.yaml 写明各波段的角色。",
                 severity=Severity.NOTICE,
             )

@@ -48,11 +48,7 @@ def compare(context: StageContext, out: Path) -> Comparison:
     cache = DigestCache(context.paths.digest_cache)
     head = _head(context, cache)
     found = read_manifest(out / MANIFEST_NAME)
-    is_current = (
-        found is not None
-        and not differences(head, found)
-        and all((out / name).is_file() for name in PUBLISHED)
-    )
+    is_current = found is not None and not differences(head, found) and _is_whole(out, found, cache)
     if not is_current:
         # Publishing reads tables and draws; a comparison that is up to date needs none of it.
         from pipeline.stages.publish import publish
@@ -62,6 +58,17 @@ def compare(context: StageContext, out: Path) -> Comparison:
         write_manifest(out / MANIFEST_NAME, StageManifest(head, counts, outputs))
         cache.save()
     return Comparison(outcomes, not is_current, counts, notices)
+
+
+def _is_whole(out: Path, found: StageManifest, cache: DigestCache) -> bool:
+    """Whether every published file is there with the content it was given."""
+    if not all((out / name).is_file() for name in PUBLISHED):
+        return False
+    digests = digest_files({name: out / name for name in PUBLISHED}, cache)
+    return all(
+        name in found.outputs and digests[name].digest == found.outputs[name].digest
+        for name in PUBLISHED
+    )
 
 
 def _head(context: StageContext, cache: DigestCache) -> ManifestHead:

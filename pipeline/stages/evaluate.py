@@ -26,6 +26,8 @@ from pipeline.stages.compare import Comparison
 
 REPORT_NAME = "evaluate.json"
 CHIP_SUFFIXES = (".png", ".tif", ".tiff", ".jpg")
+CHIP_CHANGED = 255
+NOT_LABELLED = 255
 UNIT_GSD_M = 1.0
 """Stands for the unknown pixel size of chips without CRS; only the minimum patch size needs it."""
 
@@ -37,6 +39,8 @@ class LabelledPair:
     name: str
     run: RunConfig
     label: Path
+    changed_value: int
+    """Label value of changed pixels: 1, or 255 in chip sets that know only 0 and 255."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[Labe
                     _gsd_if_needed(data / "before.tif", gsd_m or meta.gsd_m),
                 ),
                 data / "label.tif",
+                1,
             )
         ]
     names = [
@@ -99,6 +104,7 @@ def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[Labe
                 advice="检查 DATA= 给出的路径。",
             )
         )
+    changed_value = 255 if _is_two_valued([data / "label" / name for name in names]) else 1
     return [
         LabelledPair(
             Path(name).stem,
@@ -110,6 +116,7 @@ def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[Labe
                 _gsd_if_needed(data / "A" / name, gsd_m or meta.gsd_m or UNIT_GSD_M),
             ),
             data / "label" / name,
+            changed_value,
         )
         for name in names
     ]
@@ -127,7 +134,7 @@ def evaluate(
         folder = out if len(pairs) == 1 else out / pair.name
         compare_pair(pair.run, folder)
         predicted = read_all(folder / "change.tif")
-        label = _read_label(pair.label, predicted.shape)
+        label = _read_label(pair.label, predicted.shape, pair.changed_value)
         total = Evaluation(
             total.pixels + pixel_scores(predicted, label),
             total.patches + patch_scores(predicted, label),
@@ -152,10 +159,19 @@ def _run_config(
     )
 
 
-def _read_label(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Label values 0, 1, 255. Files of pure 0/255 (chips) mean 255 = changed."""
-    with open_raster(path) as dataset:
-        nodata = dataset.nodata
+def _is_two_valued(labels: list[Path]) -> bool:
+    """Whether a whole set of labels knows only 0 and 255, and 255 is not declared nodata."""
+    for path in labels:
+        with open_raster(path) as dataset:
+            if dataset.nodata == CHIP_CHANGED:
+                return False
+        if np.setdiff1d(read_all(path), (0, CHIP_CHANGED)).size:
+            return False
+    return True
+
+
+def _read_label(path: Path, shape: tuple[int, ...], changed_value: int) -> NDArray[np.uint8]:
+    """Label values 0, 1, 255 (not labelled). Raises `InputError` E-LABEL-GRID on another size."""
     label = read_all(path)
     if label.shape != shape:
         raise InputError(
@@ -168,10 +184,9 @@ def _read_label(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
                 advice="标注必须与变化前影像逐像元对应。",
             )
         )
-    has_ones = bool((label == 1).any())
-    if path.suffix.lower() == ".png" and not has_ones and nodata is None:
-        label = label == 255
-    values: NDArray[np.uint8] = label.astype(np.uint8)
+    values: NDArray[np.uint8] = (label == changed_value).astype(np.uint8)
+    if changed_value != NOT_LABELLED:
+        values[label == NOT_LABELLED] = NOT_LABELLED
     return values
 
 

@@ -46,9 +46,10 @@ def publish(context: StageContext, out: Path, counts: Mapping[str, Any]) -> None
             "kind.tif": paths.detect_kind,
         }
         if working.same_pixels(own):
+            # Copies, not second names: QGIS edits a GeoPackage in place.
             for name, source in sources.items():
-                _link(source, folder / name)
-            _link(paths.extract_patches, folder / "patches.gpkg")
+                shutil.copyfile(source, folder / name)
+            shutil.copyfile(paths.extract_patches, folder / "patches.gpkg")
         else:
             _put_back_rasters(context, sources, folder, own, working)
             _put_back_patches(paths, folder / "patches.gpkg", own)
@@ -57,14 +58,6 @@ def publish(context: StageContext, out: Path, counts: Mapping[str, Any]) -> None
     for name in PUBLISHED:
         os.replace(out / WORK_FOLDER / "publish" / name, out / name)
     (out / WORK_FOLDER / "publish").rmdir()
-
-
-def _link(source: Path, target: Path) -> None:
-    """A second name for a finished file where the file system can, else a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _put_back_rasters(

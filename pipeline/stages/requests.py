@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from pipeline.config.models import DetectSettings, ImageInput, RunConfig, Settin
 from pipeline.errors import Finding, UsageError
 from pipeline.io.rasters import require_local_file
 from pipeline.io.scenes import read_meta
+from pipeline.scene import require_known_roles
 
 
 def with_detector(detector: str) -> Settings:
@@ -39,7 +41,9 @@ def compare_request(
     """The run behind `compare BEFORE AFTER`. Dates come from a `meta.yaml` beside the images."""
     for path in (before, after):
         require_local_file(path)
-    if gsd_m is not None and gsd_m <= 0:
+    if bands is not None:
+        require_known_roles(bands, "--bands")
+    if gsd_m is not None and not 0 < gsd_m < math.inf:
         raise UsageError(
             Finding(
                 "E-USAGE",

@@ -147,7 +147,8 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
     if plan.is_current:
         manifest = read_manifest(paths.manifest(stage.name))
         assert manifest is not None  # the plan just read it
-        return Outcome(stage, False, manifest.counts)
+        cache.save()
+        return Outcome(stage, False, manifest.counts, manifest.notices)
     # pandas takes most of a second to import; the kernels leave Python idle meanwhile.
     threading.Thread(target=importlib.import_module, args=(TABLES_MODULE,), daemon=True).start()
     close_handles()
@@ -157,7 +158,9 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
         report = importlib.import_module(stage.module).run(staged)
         close_handles()
     outputs = digest_tree(paths.stage_dir(stage.name), cache)
-    write_manifest(paths.manifest(stage.name), StageManifest(head, report.counts, outputs))
+    write_manifest(
+        paths.manifest(stage.name), StageManifest(head, report.counts, outputs, report.notices)
+    )
     cache.save()
     return Outcome(stage, True, report.counts, report.notices)
 

@@ -1,7 +1,5 @@
 """`compare` from end to end: what it writes, read back as a user would."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """One bad input per mistake: exit code, stable code, the file's name, what to do, no traceback."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import re

@@ -1,7 +1,5 @@
 """`evaluate` against figures worked out from the written mask with numpy alone."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """Killed at any moment, run again: the result of an undisturbed run."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import random

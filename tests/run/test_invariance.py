@@ -1,7 +1,5 @@
 """Tiles, threads and processes must not show in a result."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import warnings

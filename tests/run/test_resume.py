@@ -1,7 +1,5 @@
 """A run that is planned, explained, resumed and verified."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import shutil

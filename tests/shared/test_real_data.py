@@ -1,7 +1,5 @@
 """The real images beside the repository: nothing of them is kept, only that the product copes."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import json

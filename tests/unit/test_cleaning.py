@@ -1,7 +1,5 @@
 """The change mask against exact whole-number arithmetic, and whole against tiles."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 from math import exp, floor

@@ -1,7 +1,5 @@
 """Grids, windows and tiles on drawings small enough to count."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 from math import ceil

@@ -1,7 +1,5 @@
 """Change kinds from indices worked out by hand."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The fused kernels and IR-MAD against plain numpy in float64."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Relative radiometry: lines that are known because the test drew them."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 from typing import Any

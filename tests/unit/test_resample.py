@@ -1,7 +1,5 @@
 """Cubic convolution against references in float64, and the laws that hold for every cut."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The sample on images whose pixels say where they lie."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import numpy as np

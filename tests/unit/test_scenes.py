@@ -1,7 +1,5 @@
 """What is known of an image before its pixels are read, and which images make a pair."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 from pathlib import Path

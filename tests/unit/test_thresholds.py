@@ -1,7 +1,5 @@
 """Thresholds on mixtures whose two parts the test mixed itself."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Registration on images whose displacement is known to the hundredth of a pixel."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 from dataclasses import replace

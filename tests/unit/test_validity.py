@@ -1,7 +1,5 @@
 """What was seen: declared nodata, NaN, and collars told from dark pixels."""
 
-# ruff: noqa: N802 (cases an analyst would read are named in Chinese)
-
 from __future__ import annotations
 
 from typing import Any
