@@ -55,7 +55,7 @@ def change_mask(score: NDArray[np.uint16], params: CleaningParams) -> NDArray[np
     if params.closing_px:
         size = 2 * params.closing_px + 1
         element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-        # Padded: OpenCV's erosion takes everything outside for changed and would grow patches there.
+        # Padded: OpenCV's erosion takes everything outside for changed, so patches would grow.
         edge = params.closing_px
         padded = cv2.morphologyEx(np.pad(mask, edge), cv2.MORPH_CLOSE, element)
         mask = np.asarray(padded[edge:-edge, edge:-edge], np.uint8)

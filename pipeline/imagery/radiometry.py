@@ -20,10 +20,6 @@ from scipy.special import gammaincc, gammainccinv
 from pipeline.scene import rounding_variance
 from pipeline.schema.model import Frozen
 
-NORMAL_MEDIAN = 0.6744897501960817
-"""Median of the absolute value of a standard normal variable."""
-MIN_SIGMA = 1e-3
-"""Where more than half of the pixels agree exactly, a share of the weighted spread stands in."""
 RELATIVE_FLOOR = 1e-9
 """Smallest variance taken as real, relative to the band's own."""
 
@@ -75,21 +71,18 @@ def fit_radiometry(
             chi2 += ((x[k] - fit.gain * y[k] - fit.offset) / fit.sigma) ** 2
         scale = max(float(np.median(chi2)) / median, 1e-12)
         weights = np.interp(chi2 / scale, steps, survival)
-    # Weights shrink the spread they are computed from; the median over all pixels does not.
-    fits = [_with_robust_sigma(fit, x[k], y[k], floor) for k, fit in enumerate(fits)]
+    # The weights shrink the variance they are computed from, by a factor known for the χ².
+    shrinkage = _shrinkage(steps, survival, bands)
+    fits = [BandFit(f.gain, f.offset, f.sigma / float(np.sqrt(shrinkage))) for f in fits]
     return RadiometryFit(tuple(fits), float(weights.mean()))
 
 
-def _with_robust_sigma(
-    fit: BandFit,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    floor: tuple[float, float],
-) -> BandFit:
-    residual = np.abs(x - fit.gain * y - fit.offset)
-    spread = float(np.median(residual)) / NORMAL_MEDIAN
-    least = floor[0] + fit.gain * fit.gain * floor[1]
-    return BandFit(fit.gain, fit.offset, max(spread, float(np.sqrt(least)), MIN_SIGMA * fit.sigma))
+def _shrinkage(steps: NDArray[np.float64], survival: NDArray[np.float64], bands: int) -> float:
+    """E[w·x²] / E[w] of one of `bands` standard normal variables, w the survival of their χ²."""
+    probability = -np.diff(survival)
+    middle = (steps[1:] + steps[:-1]) / 2
+    weight = (survival[1:] + survival[:-1]) / 2
+    return float((weight * middle * probability).sum() / (weight * probability).sum() / bands)
 
 
 def _fit_band(

@@ -250,7 +250,7 @@ def test_drift_is_seen_until_written(tmp_path: Path) -> None:
     write(tmp_path)
     assert drift(tmp_path) == []
     path = tmp_path / "default.yaml"
-    path.write_bytes(path.read_bytes().replace("碎点".encode(), "斑点".encode()))
+    path.write_bytes(path.read_bytes().replace("像元".encode(), "象元".encode()))
     (diff,) = drift(tmp_path)
-    assert any(line.startswith("-") and "斑点" in line for line in diff.splitlines())
-    assert any(line.startswith("+") and "碎点" in line for line in diff.splitlines())
+    assert any(line.startswith("-") and "象元" in line for line in diff.splitlines())
+    assert any(line.startswith("+") and "像元" in line for line in diff.splitlines())
