@@ -195,6 +195,8 @@ class RasterWindow:
     """`(band, y, x)`."""
     row0: int
     col0: int
+    mask: NDArray[np.uint8] | None = None
+    """`(y, x)`, 0 where the file itself says there is no data; None if it was not asked."""
 
 
 @dataclass(frozen=True)

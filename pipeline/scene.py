@@ -38,11 +38,10 @@ class Scene:
     """Declared nodata value; a pixel is nodata where *every* band has it."""
     date: str | None = None
     """ISO date of acquisition, if known."""
-
-    @property
-    def has_roles(self) -> bool:
-        """True if every band's role is known."""
-        return bool(self.roles) and all(self.roles)
+    band_numbers: tuple[int, ...] = ()
+    """1-based number in the file of every band in `roles`; alpha bands are not among them."""
+    has_mask: bool = False
+    """True if the file carries an alpha band or a mask that says where there is data."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +62,17 @@ def match_bands(before: Scene, after: Scene) -> BandMatch:
 
     Raises `InputError` E-RASTER-BANDS if nothing matches: colours are never guessed from counts.
     """
-    if before.has_roles and after.has_roles:
-        shared = [role for role in before.roles if role in after.roles]
+    if any(before.roles) and any(after.roles):
+        shared = [role for role in before.roles if role and role in after.roles]
         if shared:
             return BandMatch(
-                tuple(before.roles.index(r) + 1 for r in shared),
-                tuple(after.roles.index(r) + 1 for r in shared),
+                tuple(before.band_numbers[before.roles.index(r)] for r in shared),
+                tuple(after.band_numbers[after.roles.index(r)] for r in shared),
                 tuple(shared),
             )
     elif len(before.roles) == len(after.roles):
-        numbers = tuple(range(1, len(before.roles) + 1))
-        known = before.roles if before.has_roles else after.roles
-        return BandMatch(numbers, numbers, known)
+        known = before.roles if any(before.roles) else after.roles
+        return BandMatch(before.band_numbers, after.band_numbers, known)
     raise InputError(
         Finding(
             "E-RASTER-BANDS",
@@ -88,9 +86,9 @@ def match_bands(before: Scene, after: Scene) -> BandMatch:
 
 
 def require_known_roles(roles: tuple[str, ...], where: str) -> None:
-    """Refuse names outside `BAND_ROLES` and roles given twice."""
-    wrong = [role for role in roles if role not in BAND_ROLES]
-    twice = sorted({role for role in roles if roles.count(role) > 1})
+    """Refuse names outside `BAND_ROLES` and roles given twice; "" stands for an unknown one."""
+    wrong = [role for role in roles if role and role not in BAND_ROLES]
+    twice = sorted({role for role in roles if role and roles.count(role) > 1})
     if wrong or twice:
         raise InputError(
             Finding(

@@ -19,7 +19,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipeline import cli
+from pipeline.cli import main as cli
 from pipeline.io.rasters import close_handles
 from pipeline.io.runs import WORK_FOLDER, RunPaths
 from pipeline.io.tiles import ThreadDispatcher

@@ -22,6 +22,10 @@ SCORE_THRESHOLD = SCORE_MAX // 2
 """Stored score of a statistic exactly at the threshold."""
 UNIT = 1024
 """Fixed-point magnitude of the threshold."""
+MAX_MAGNITUDE = 2.0
+"""Bound on the magnitude before smoothing. Unbounded, one very bright pixel would lift its
+neighbours over the threshold and every patch would grow a rim; with 2 a neighbour of changed land
+gets less than half of the threshold from it, and a single clearly changed pixel still stands."""
 WEIGHT_UNIT = 256
 """Sum of one axis' smoothing weights."""
 SMOOTHING_REACH_PX = 2
@@ -67,7 +71,8 @@ def _magnitudes() -> NDArray[np.int32]:
     """Fixed-point √(c / threshold) of every score: c / threshold = √(p / (1−p))."""
     probability = np.arange(SCORE_MAX + 1) / SCORE_MAX
     odds = probability / np.maximum(1.0 - probability, 0.5 / SCORE_MAX)
-    magnitudes: NDArray[np.int32] = np.round(UNIT * odds**0.25).astype(np.int32)
+    bounded = np.minimum(odds**0.25, MAX_MAGNITUDE)
+    magnitudes: NDArray[np.int32] = np.round(UNIT * bounded).astype(np.int32)
     return magnitudes
 
 

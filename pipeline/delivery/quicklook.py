@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.delivery.assets import FONT_PATH
+
 PANEL_PX = 720
 """Longest side of one panel."""
+MIN_COLUMN_PX = 420
+"""A narrow image keeps this much room, so that captions and footer can be read."""
 GAP_PX = 16
 HEADER_PX = 56
 FOOTER_PX = 64
@@ -47,17 +50,14 @@ def draw_quicklook(content: QuicklookContent) -> Image.Image:
     panels = [_panel(pixels, content.seen, size) for pixels in (content.before, content.after)]
     marked = panels[1].copy()
     _draw_outlines(marked, content.outlines, factor)
-    canvas = Image.new(
-        "RGB",
-        (3 * size[0] + 4 * GAP_PX, HEADER_PX + size[1] + FOOTER_PX),
-        PAPER,
-    )
+    column = max(size[0], MIN_COLUMN_PX)
+    canvas = Image.new("RGB", (3 * column + 4 * GAP_PX, HEADER_PX + size[1] + FOOTER_PX), PAPER)
     pen = ImageDraw.Draw(canvas)
     title, small = font(26), font(19)
     for number, (panel, caption) in enumerate(
         zip((*panels, marked), content.captions, strict=True)
     ):
-        left = GAP_PX + number * (size[0] + GAP_PX)
+        left = GAP_PX + number * (column + GAP_PX)
         canvas.paste(panel, (left, HEADER_PX))
         pen.text((left, HEADER_PX / 2), caption, font=title, fill=INK, anchor="lm")
     middle = HEADER_PX + size[1] + FOOTER_PX / 2
@@ -68,8 +68,7 @@ def draw_quicklook(content: QuicklookContent) -> Image.Image:
 
 def font(size_px: int) -> ImageFont.FreeTypeFont:
     """The vendored Noto Sans SC."""
-    path = files("pipeline.delivery") / "assets" / "NotoSansSC-Regular.ttf"
-    return ImageFont.truetype(str(path), size_px)
+    return ImageFont.truetype(str(FONT_PATH), size_px)
 
 
 def _panel(pixels: NDArray[Any], seen: NDArray[np.bool_], size: tuple[int, int]) -> Image.Image:

@@ -13,7 +13,7 @@ from pyproj import CRS, Transformer
 from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid, RasterWindow, Tile, TileOutput
 from pipeline.imagery.resample import GridMapping, resample
-from pipeline.imagery.validity import NODATA, NodataRule, covered_mask
+from pipeline.imagery.validity import NODATA, NodataRule, covered_mask, working_pixels
 
 MAX_GSD_RATIO = 4.0
 """Cubic convolution of a much finer source would alias; a much coarser one invents detail."""
@@ -138,7 +138,7 @@ def align_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: AlignJob
         source = sources[name]
         mask = covered_mask(source, job.rule)
         pixels, mask = resample(
-            tile.core, source.array, (source.row0, source.col0), mask, job.mapping
+            tile.core, working_pixels(source, mask), (source.row0, source.col0), mask, job.mapping
         )
         seen &= mask
         if job.is_written:

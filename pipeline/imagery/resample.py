@@ -70,6 +70,8 @@ class GridMapping:
         if self.target.crs_wkt is not None and self.target.crs != self.source.crs:
             assert self.source.crs_wkt is not None  # a pair is checked when it is opened
             x, y = _transformer(self.target.crs_wkt, self.source.crs_wkt).transform(x, y)
+            if self.source.is_geographic:
+                x = _near_centre(x, self.source)
         source_rows, source_cols = self.source.rowcol(x, y)
         return source_rows - 0.5, source_cols - 0.5
 
@@ -167,6 +169,13 @@ def resample(
             pixels, source_valid, node_rows, node_cols, first, origin, size, limits, out, out_valid
         )  # fmt: skip
     return out, out_valid
+
+
+def _near_centre(lon: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Longitudes taken within half a turn of the grid's centre: PROJ wraps them at ±180°."""
+    centre = float(grid.xy(np.array([grid.height / 2]), np.array([grid.width / 2]))[0][0])
+    turns = np.round((lon - centre) / 360.0)
+    return np.where(turns == 0, lon, lon - 360.0 * turns)
 
 
 @lru_cache(maxsize=8)

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from pipeline.grid import Grid, PixelWindow, RasterWindow, Tile, TileOutput
 from pipeline.imagery.resample import GridMapping, resample
-from pipeline.imagery.validity import NodataRule, covered_mask
+from pipeline.imagery.validity import NodataRule, covered_mask, working_pixels
 from pipeline.schema.model import Frozen
 
 MAX_REPEATED = 25
@@ -148,11 +148,12 @@ def measure_tie_point(
         ("after", params.after, params.after_rule),
     ):
         source = sources[name]
+        covered = covered_mask(source, rule)
         pixels, mask = resample(
             tile.core,
-            source.array,
+            working_pixels(source, covered),
             (source.row0, source.col0),
-            covered_mask(source, rule),
+            covered,
             mapping,
         )
         images.append(pixels[0].astype(np.float32))

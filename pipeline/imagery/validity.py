@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.grid import RasterWindow, Tile, TileOutput
+from pipeline.scene import working_dtype
 
 VALID, NODATA, CLOUD, SHADOW, SATURATED, UNREGISTERED = 0, 1, 2, 3, 4, 5
 """Values of `valid.tif` (DESIGN §2)."""
@@ -22,6 +23,8 @@ VALID, NODATA, CLOUD, SHADOW, SATURATED, UNREGISTERED = 0, 1, 2, 3, 4, 5
 COLLAR_SHARE = 0.01
 """Share of the frame's pixels that must carry a value for it to be taken for a collar."""
 
+LARGEST_REAL_VALUE = 1e30
+"""No radiometric quantity is this large: such floating pixels are undeclared nodata."""
 NOWHERE = np.iinfo(np.int32).max
 
 
@@ -52,10 +55,13 @@ class NodataRule:
     """Declared value: nodata where all bands have it (one dark band is not enough)."""
     collar_value: float | None = None
     bounds: CollarBounds | None = None
+    has_mask: bool = False
+    """True if the file's own mask or alpha band is read along."""
 
     def is_trivial(self, dtype: str) -> bool:
         """True if no pixel of an image of this type can be nodata."""
-        return self.nodata is None and self.collar_value is None and not dtype.startswith("float")
+        states_none = self.nodata is None and self.collar_value is None and not self.has_mask
+        return states_none and not dtype.startswith("float")
 
 
 def covered_mask(window: RasterWindow, rule: NodataRule) -> NDArray[np.uint8]:
@@ -63,7 +69,10 @@ def covered_mask(window: RasterWindow, rule: NodataRule) -> NDArray[np.uint8]:
     pixels = window.array
     covered = np.ones(pixels.shape[1:], np.uint8)
     if pixels.dtype.kind == "f":
-        covered &= np.isfinite(pixels).all(axis=0).astype(np.uint8)
+        # Comparisons with NaN are false; fill values near the type's limit are often undeclared.
+        covered &= (np.abs(pixels) < LARGEST_REAL_VALUE).all(axis=0).astype(np.uint8)
+    if window.mask is not None:
+        covered &= (window.mask != 0).astype(np.uint8)
     if rule.nodata is not None and not np.isnan(rule.nodata):
         covered &= (pixels != pixels.dtype.type(rule.nodata)).any(axis=0).astype(np.uint8)
     if rule.collar_value is not None and rule.bounds is not None:
@@ -121,3 +130,11 @@ def scan_collar(tile: Tile, sources: Mapping[str, RasterWindow], params: CollarS
     bounds.first_row[col_slice][in_col] = core.row0 + covered[:, in_col].argmax(axis=0)
     bounds.last_row[col_slice][in_col] = core.row1 - 1 - covered[::-1][:, in_col].argmax(axis=0)
     return TileOutput(partials=((tile.index, bounds),))
+
+
+def working_pixels(window: RasterWindow, covered: NDArray[np.uint8]) -> NDArray[Any]:
+    """Pixels of a type the kernels know; others become float32, with 0 where not covered."""
+    dtype = working_dtype(window.array.dtype.name)
+    if window.array.dtype == dtype:
+        return window.array
+    return np.where(covered == 1, window.array, 0).astype(dtype)

@@ -17,7 +17,7 @@ from pipeline.imagery.validity import (
     collar_candidates,
     scan_collar,
 )
-from pipeline.io.rasters import open_raster, read_window
+from pipeline.io.rasters import read_window
 from pipeline.io.scenes import SceneFile, open_scene
 from pipeline.io.tiles import Dispatcher, Source, TileJob, merge_partials, run_tiles
 from pipeline.scene import PIXEL_TYPES, BandMatch, match_bands
@@ -53,7 +53,7 @@ class ImagePair:
         return (
             file.is_copyable
             and scene.dtype in PIXEL_TYPES
-            and numbers == tuple(range(1, len(scene.roles) + 1))
+            and numbers == scene.band_numbers
             and scene.grid.same_pixels(self.grid)
             and mapping.offset == (0.0, 0.0)
         )
@@ -77,14 +77,12 @@ def open_pair(before: ImageRequest, after: ImageRequest, gsd_m: float | None) ->
 
 def find_nodata_rule(file: SceneFile, through: Dispatcher) -> NodataRule:
     """How nodata is told in one image: the declared value, else a collar seen from the frame."""
-    if file.scene.nodata is not None:
-        return NodataRule(nodata=file.scene.nodata)
-    path, grid = str(file.path), file.scene.grid
-    with open_raster(file.path) as dataset:
-        bands = tuple(range(1, dataset.count + 1))
-        has_mask = any("alpha" in str(c).lower() for c in dataset.colorinterp)
+    scene = file.scene
+    if scene.nodata is not None or scene.has_mask:
+        return NodataRule(nodata=scene.nodata, has_mask=scene.has_mask)
+    path, grid, bands = str(file.path), scene.grid, scene.band_numbers
     candidates = collar_candidates(_frame(path, bands, grid))
-    if not candidates or has_mask:
+    if not candidates:
         return NodataRule()
     value = candidates[0]
     job = TileJob(

@@ -134,11 +134,22 @@ def grid_of(dataset: Any, gsd_m: float | None = None) -> Grid:
 def read_window(path: str, bands: tuple[int, ...], window: PixelWindow) -> NDArray[Any]:
     """Pixels `(band, y, x)` of a window through this thread's own handle."""
     dataset = _thread_handle(path)
-    rows, cols = window.shape
-    result: NDArray[Any] = dataset.read(
-        list(bands), window=Window(window.col0, window.row0, cols, rows)
-    )
+    try:
+        result: NDArray[Any] = dataset.read(list(bands), window=_gdal_window(window))
+    except RasterioIOError as problem:
+        raise _unreadable(path, str(problem.__cause__ or problem)[:200]) from problem
     return result
+
+
+def read_mask(path: str, window: PixelWindow) -> NDArray[np.uint8]:
+    """What the file's own mask or alpha band says of a window `(y, x)`; 0 is no data."""
+    result: NDArray[np.uint8] = _thread_handle(path).dataset_mask(window=_gdal_window(window))
+    return result
+
+
+def _gdal_window(window: PixelWindow) -> Window:
+    rows, cols = window.shape
+    return Window(window.col0, window.row0, cols, rows)
 
 
 def read_grid(path: Path | str, gsd_m: float | None = None) -> Grid:

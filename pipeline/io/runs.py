@@ -8,6 +8,7 @@ from pathlib import Path
 MANIFEST_NAME = "manifest.json"
 """Name of the manifest inside every stage folder."""
 
+LOG_NAME = "run.log"
 WORK_FOLDER = "work"
 """Where `compare` keeps its stages inside the output folder."""
 PUBLISHED = (
@@ -112,7 +113,7 @@ class RunPaths:
     @property
     def log(self) -> Path:
         """Log of the run: the only place for times, host and absolute paths."""
-        return self.root / "run.log"
+        return self.root / LOG_NAME
 
     @property
     def digest_cache(self) -> Path:

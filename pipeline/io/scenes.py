@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
+from rasterio.enums import ColorInterp, MaskFlags
 
 from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid
@@ -86,7 +87,11 @@ def open_scene(
     """
     with open_raster(path) as dataset:
         grid = grid_of(dataset, gsd_m)
-        descriptions = tuple((text or "").strip().lower() for text in dataset.descriptions)
+        alpha = {n for n, c in enumerate(dataset.colorinterp, start=1) if c == ColorInterp.alpha}
+        numbers = tuple(n for n in range(1, dataset.count + 1) if n not in alpha)
+        descriptions = tuple((dataset.descriptions[n - 1] or "").strip().lower() for n in numbers)
+        has_mask = bool(alpha) or MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+        is_palette = dataset.colorinterp[0] == ColorInterp.palette
         dtype, nodata = dataset.dtypes[0], dataset.nodata
         is_copyable = (
             dataset.driver == "GTiff"
@@ -95,24 +100,26 @@ def open_scene(
             and dataset.interleaving is not None
             and dataset.interleaving.value == "PIXEL"
         )
-    _require_real_pixels(path, dtype)
+    _require_intensities(path, dtype, is_palette=is_palette)
     _require_reference(path, grid)
     roles = _roles(path, bands, descriptions)
-    return SceneFile(path, Scene(grid, roles, dtype, nodata, date), is_copyable)
+    scene = Scene(grid, roles, dtype, nodata, date, numbers, has_mask)
+    return SceneFile(path, scene, is_copyable and not alpha)
 
 
-def _require_real_pixels(path: Path, dtype: str) -> None:
-    if dtype.startswith("complex"):
-        raise InputError(
-            Finding(
-                "E-RASTER-DTYPE",
-                "影像的像元是复数，不能用于变化检测。",
-                where=str(path),
-                value=dtype,
-                allowed="整数或浮点数像元的光学影像",
-                advice="雷达复数数据请先转换为强度影像。",
-            )
+def _require_intensities(path: Path, dtype: str, *, is_palette: bool) -> None:
+    if not is_palette and not dtype.startswith("complex"):
+        return
+    raise InputError(
+        Finding(
+            "E-RASTER-DTYPE",
+            "影像的像元值不是亮度，不能用于变化检测。",
+            where=str(path),
+            value="调色板索引" if is_palette else dtype,
+            allowed="整数或浮点数像元的光学影像",
+            advice="带调色板的图片请先导出为 RGB 影像；雷达复数数据请先转换为强度影像。",
         )
+    )
 
 
 def _require_reference(path: Path, grid: Grid) -> None:
@@ -125,6 +132,17 @@ def _require_reference(path: Path, grid: Grid) -> None:
                 allowed="带坐标系的影像（如 CGCS2000 3 度带），或用 --gsd 给出地面分辨率",
                 advice="向提供单位索取带坐标系的正射影像；只想试看变化时加 --gsd 米数"
                 "（如 --gsd 0.5），面积按平面计算。",
+            )
+        )
+    if grid.crs is not None and grid.crs.ellipsoid is None:
+        raise InputError(
+            Finding(
+                "E-RASTER-NOCRS",
+                "影像的坐标系没有椭球，算不出椭球面积。",
+                where=str(path),
+                value=grid.crs.name,
+                allowed="大地坐标系或投影坐标系（如 CGCS2000 3 度带）",
+                advice="在 QGIS 中为影像指定正确的坐标系后重新导出。",
             )
         )
     a, b, _, d, e, _ = grid.transform

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import Finding, UsageError
 from pipeline.grid import PixelWindow, RasterWindow, Tile, TileFunction, TileOutput
-from pipeline.io.rasters import read_window
+from pipeline.io.rasters import read_mask, read_window
 
 T = TypeVar("T")
 
@@ -39,6 +39,8 @@ class Source:
     """1-based."""
     footprint: Footprint | None = None
     """None: the source lies on the tile's grid and its padded window is read."""
+    has_mask: bool = False
+    """True: also read where the file's alpha band or mask says there is data."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class TileJob:
         windows = {}
         for name, source in self.sources.items():
             window = tile.padded if source.footprint is None else source.footprint(tile)
-            windows[name] = RasterWindow(
-                read_window(source.path, source.bands, window), window.row0, window.col0
-            )
+            pixels = read_window(source.path, source.bands, window)
+            mask = read_mask(source.path, window) if source.has_mask else None
+            windows[name] = RasterWindow(pixels, window.row0, window.col0, mask)
         return self.function(tile, windows, self.params)
 
 

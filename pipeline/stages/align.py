@@ -135,7 +135,9 @@ def _measure(
     job = TileJob(
         measure_tie_point,
         {
-            name: Source(str(file.path), (number,), MappedFootprint(mappings[name]))
+            name: Source(
+                str(file.path), (number,), MappedFootprint(mappings[name]), rules[name].has_mask
+            )
             for name, file, number in zip(NAMES, files, numbers, strict=True)
         },
         TieJob(
@@ -182,7 +184,10 @@ def _write_aligned(
             continue
         dates[name] = DateJob(mappings[name], rules[name], not taken_over)
         sources[name] = Source(
-            str(files[name].path), numbers[name], MappedFootprint(mappings[name])
+            str(files[name].path),
+            numbers[name],
+            MappedFootprint(mappings[name]),
+            rules[name].has_mask,
         )
     cut = tiles(pair.grid.height, pair.grid.width, max(context.tile_px, MAPPED_TILE_PX))
     invalid = 0

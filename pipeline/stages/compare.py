@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import Finding
+from pipeline.config.models import RunConfig
+from pipeline.delivery.assets import FONT_PATH
+from pipeline.errors import Finding, UsageError
 from pipeline.io.code_digest import code_digest
 from pipeline.io.digests import DigestCache, digest_files
 from pipeline.io.manifest import (
@@ -22,7 +24,7 @@ from pipeline.io.manifest import (
     read_manifest,
     write_manifest,
 )
-from pipeline.io.runs import MANIFEST_NAME, PUBLISHED
+from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER
 from pipeline.stages.context import StageContext
 from pipeline.stages.runner import Outcome, run_stages
 
@@ -42,22 +44,51 @@ class Comparison:
 
 def compare(context: StageContext, out: Path) -> Comparison:
     """Bring a comparison in `out` up to date. `context.paths` must lie in `out/work`."""
+    _require_free(out, context.run)
     outcomes = tuple(run_stages(CHAIN, context))
     counts = {key: value for outcome in outcomes for key, value in outcome.counts.items()}
     notices = tuple(notice for outcome in outcomes for notice in outcome.notices)
     cache = DigestCache(context.paths.digest_cache)
     head = _head(context, cache)
     found = read_manifest(out / MANIFEST_NAME)
-    is_current = found is not None and not differences(head, found) and _is_whole(out, found, cache)
-    if not is_current:
-        # Publishing reads tables and draws; a comparison that is up to date needs none of it.
-        from pipeline.stages.publish import publish
+    if found is not None and not differences(head, found) and _is_whole(out, found, cache):
+        return Comparison(outcomes, False, found.counts, notices)
+    # Publishing reads tables and draws; a comparison that is up to date needs none of it.
+    from pipeline.stages.publish import publish
 
-        publish(context, out, counts)
-        outputs = digest_files({name: out / name for name in PUBLISHED}, cache)
-        write_manifest(out / MANIFEST_NAME, StageManifest(head, counts, outputs))
-        cache.save()
-    return Comparison(outcomes, not is_current, counts, notices)
+    counts |= publish(context, out, counts)
+    outputs = digest_files({name: out / name for name in PUBLISHED}, cache)
+    write_manifest(out / MANIFEST_NAME, StageManifest(head, counts, outputs))
+    cache.save()
+    return Comparison(outcomes, True, counts, notices)
+
+
+def _require_free(out: Path, run: RunConfig) -> None:
+    """Refuse an output folder in which publishing would destroy something that is not ours."""
+    targets = {(out / name).resolve() for name in PUBLISHED}
+    for image in (run.before, run.after):
+        path = Path(image.path).resolve()
+        if path in targets or (out / WORK_FOLDER).resolve() in path.parents:
+            raise UsageError(
+                Finding(
+                    "E-USAGE",
+                    "成果会覆盖输入影像。",
+                    where=str(out),
+                    value=image.path,
+                    advice="换一个 --out 文件夹。",
+                )
+            )
+    foreign = [name for name in PUBLISHED if (out / name).exists()]
+    if foreign and not (out / WORK_FOLDER).is_dir():
+        raise UsageError(
+            Finding(
+                "E-USAGE",
+                "成果文件夹里已有同名文件，不是本程序写出的。",
+                where=str(out),
+                value="、".join(foreign),
+                advice="换一个 --out 文件夹，或先移走这些文件。",
+            )
+        )
 
 
 def _is_whole(out: Path, found: StageManifest, cache: DigestCache) -> bool:
@@ -79,11 +110,17 @@ def _head(context: StageContext, cache: DigestCache) -> ManifestHead:
         "kind": paths.detect_kind,
         "change": paths.extract_change,
         "patches": paths.extract_patches,
+        "valid": paths.align_valid,
+        "preview": paths.detect_preview,
+        "font": FONT_PATH,
     }
     return ManifestHead(
         stage="compare",
         inputs={n: InputRecord(d.digest, d.size) for n, d in digest_files(inputs, cache).items()},
-        settings={"gsd_m": context.run.gsd_m},
+        settings={
+            "gsd_m": context.run.gsd_m,
+            "dates": [str(context.run.before.date), str(context.run.after.date)],
+        },
         rules=None,
         code=code_digest(__name__),
     )

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.delivery.quicklook import QuicklookContent, draw_quicklook
 from pipeline.grid import Grid, tiles
 from pipeline.imagery.putting_back import PutBackJob, put_back_tile
@@ -33,8 +35,12 @@ RASTERS = {
 MAX_DRAWN_PATCHES = 20_000
 
 
-def publish(context: StageContext, out: Path, counts: Mapping[str, Any]) -> None:
-    """Write everything aside, then move it into place; the manifest comes after."""
+def publish(context: StageContext, out: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write everything aside, then move it into place; the manifest comes after.
+
+    Returns the counts that differ on the before image's own grid: what is told and what the
+    published rasters show must be the same figure.
+    """
     paths = context.paths
     own = read_grid(context.run.before.path, context.run.gsd_m)
     working = read_grid(paths.detect_score, context.run.gsd_m)
@@ -45,19 +51,28 @@ def publish(context: StageContext, out: Path, counts: Mapping[str, Any]) -> None
             "change.tif": paths.extract_change,
             "kind.tif": paths.detect_kind,
         }
+        own_counts: dict[str, Any] = {}
         if working.same_pixels(own):
             # Copies, not second names: QGIS edits a GeoPackage in place.
             for name, source in sources.items():
                 shutil.copyfile(source, folder / name)
             shutil.copyfile(paths.extract_patches, folder / "patches.gpkg")
         else:
-            _put_back_rasters(context, sources, folder, own, working)
+            hidden = _put_back_rasters(context, sources, folder, own, working)
             _put_back_patches(paths, folder / "patches.gpkg", own)
-        _write_quicklook(context, folder / "quicklook.png", working, counts)
-        write_json(folder / "summary.json", dict(counts))
+            n_pixels = own.width * own.height
+            own_counts = {
+                "pixels": n_pixels,
+                "unobserved_pixels": hidden,
+                "observed_share": 1.0 - hidden / n_pixels,
+            }
+        told = {**counts, **own_counts}
+        _write_quicklook(context, folder / "quicklook.png", working, told)
+        write_json(folder / "summary.json", told)
     for name in PUBLISHED:
         os.replace(out / WORK_FOLDER / "publish" / name, out / name)
     (out / WORK_FOLDER / "publish").rmdir()
+    return own_counts
 
 
 def _put_back_rasters(
@@ -66,7 +81,9 @@ def _put_back_rasters(
     folder: Path,
     own: Grid,
     working: Grid,
-) -> None:
+) -> int:
+    """Write the rasters on the image's own grid; returns its number of unobserved pixels."""
+    hidden = 0
     mapping = GridMapping(own, working)
     cut = tiles(own.height, own.width, context.tile_px)
     for name, source in sources.items():
@@ -81,7 +98,11 @@ def _put_back_rasters(
         ) as writer:
             progress = context.progress(f"写回原影像格网：{name}")
             for tile, output in run_tiles(job, cut, context.tiled, progress):
-                writer.add(tile.core, output.rasters["raster"])
+                pixels = output.rasters["raster"]
+                writer.add(tile.core, pixels)
+                if name == "change.tif":
+                    hidden += int(np.count_nonzero(pixels == fill))
+    return hidden
 
 
 def _put_back_patches(paths: RunPaths, target: Path, own: Grid) -> None:

@@ -54,7 +54,9 @@ def compare_request(
             )
         )
     settings = with_detector(detector)
-    meta = read_meta(before.parent) if before.parent == after.parent else None
+    # The dates in a meta.yaml are those of before.* and after.*, not of any two files beside it.
+    is_named_pair = (before.stem, after.stem) == ("before", "after")
+    meta = read_meta(before.parent) if is_named_pair and before.parent == after.parent else None
     return RunConfig(
         run="compare",
         before=ImageInput(path=str(before), bands=bands, date=meta.before_date if meta else None),

@@ -30,6 +30,7 @@ from pipeline.io.manifest import (
 )
 from pipeline.io.rasters import close_handles
 from pipeline.io.runs import RunPaths
+from pipeline.io.scenes import META_FILE
 from pipeline.stages.context import StageContext
 
 TABLES_MODULE = "pipeline.io.vectors"
@@ -54,7 +55,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "align",
         "配准归一",
-        lambda run, paths: {"before": Path(run.before.path), "after": Path(run.after.path)},
+        lambda run, paths: _images_with_meta(run),
         lambda run: {
             "align": run.settings.align.model_dump(mode="json"),
             "gsd_m": run.gsd_m,
@@ -184,6 +185,13 @@ def _head(
         rules=None,
         code=code_digest(stage.module),
     )
+
+
+def _images_with_meta(run: RunConfig) -> dict[str, Path]:
+    """The two images, and the `meta.yaml` beside them that may name their bands."""
+    images = {"before": Path(run.before.path), "after": Path(run.after.path)}
+    meta = {f"{name}_meta": path.parent / META_FILE for name, path in images.items()}
+    return images | {name: path for name, path in meta.items() if path.is_file()}
 
 
 def _iso(date: Any) -> str | None:

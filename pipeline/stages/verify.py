@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.errors import Finding, Severity
 from pipeline.io.manifest import read_manifest, verify_outputs
 from pipeline.io.reports import read_json
-from pipeline.io.runs import RunPaths
+from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER, RunPaths
 from pipeline.io.vectors import stream_records
 from pipeline.schema.layers import DROPPED, PATCHES
 from pipeline.stages.runner import STAGES
@@ -19,18 +19,23 @@ SUM_TOLERANCE = 1e-9
 
 
 def verify_run(paths: RunPaths) -> list[Finding]:
-    """Everything that is not as written: digests first, then the arithmetic of the patch table."""
+    """Everything that is not as written: digests first, then the arithmetic of the patch table.
+
+    A stage that is not complete is a notice; if none is, there is nothing to vouch for.
+    """
+    manifests = {stage: read_manifest(paths.manifest(stage.name)) for stage in STAGES}
+    severity = Severity.NOTICE if any(manifests.values()) else Severity.BLOCK
     findings: list[Finding] = []
-    for stage in STAGES:
-        folder, manifest = paths.stage_dir(stage.name), read_manifest(paths.manifest(stage.name))
+    for stage, manifest in manifests.items():
+        folder = paths.stage_dir(stage.name)
         if manifest is None:
             findings.append(
                 Finding(
                     "N-RUN-INCOMPLETE",
-                    f"阶段 {stage.name}（{stage.label_zh}）还没有完成。",
+                    f"阶段 {stage.name}（{stage.label_zh}）还没有完成，没有可核对的成果。",
                     where=str(folder),
-                    advice=f"运行 python -m pipeline {stage.name} --run …",
-                    severity=Severity.NOTICE,
+                    advice=f"先运行阶段 {stage.name}。",
+                    severity=severity,
                 )
             )
         else:
@@ -38,6 +43,19 @@ def verify_run(paths: RunPaths) -> list[Finding]:
     is_readable = not any(finding.severity is Severity.BLOCK for finding in findings)
     if is_readable and paths.extract_patches.is_file():
         findings += verify_patch_sums(paths.extract_patches, paths.extract_summary)
+    return findings
+
+
+def verify_comparison(out: Path) -> list[Finding]:
+    """The stages of a `compare` output folder and the files published from them."""
+    findings = verify_run(RunPaths(out / WORK_FOLDER))
+    manifest = read_manifest(out / MANIFEST_NAME)
+    if manifest is not None:
+        findings += [
+            finding
+            for finding in verify_outputs(out, manifest)
+            if Path(finding.where).parent == out and Path(finding.where).name in PUBLISHED
+        ]
     return findings
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import app
+from pipeline.cli.app import app
 from pipeline.errors import CODES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -233,7 +233,7 @@ def test_committed_rules_have_labels_and_references(parameter: RuleParameter) ->
 @pytest.mark.parametrize(
     ("rule_id", "on", "number", "comparison", "doc_no"),
     [
-        ("accountability.illegal_cultivated_ratio", D(2026, 3, 31), "0.15", ">=", "第15号令"),
+        ("accountability.cultivated_land_ratio", D(2026, 3, 31), "0.15", ">=", "第15号令"),
         ("accountability.talk_pbf_area", D(2019, 5, 1), "5", ">=", "源政办字〔2019〕19号"),
         ("accountability.talk_cultivated_area", D(2019, 5, 1), "10", ">=", "源政办字〔2019〕19号"),
         ("transfer.pbf_area", D(2026, 3, 31), "5", ">=", ""),

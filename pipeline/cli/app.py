@@ -1,38 +1,23 @@
-"""The command line: the only place that knows the clock, the terminal and the process.
-
-Heavy imports happen inside the commands, so that `--help` and `status` answer at once.
-"""
+"""The commands. Heavy imports happen inside them, so that `--help` and `status` answer at once."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.exceptions import Abort, Exit, TyperException
 
-from pipeline import __version__
-from pipeline.errors import (
-    ExitCode,
-    Finding,
-    InputError,
-    PipelineError,
-    Severity,
-    UsageError,
-    VerifyError,
-)
+from pipeline.cli.present import figure, log, progress, say, summarise, summarise_comparison
+from pipeline.errors import Finding, InputError, Severity, UsageError, VerifyError
 
 if TYPE_CHECKING:
     from pipeline.config.models import RunConfig
     from pipeline.stages.compare import Comparison
     from pipeline.stages.context import StageContext
-    from pipeline.stages.runner import Outcome
 
 app = typer.Typer(
     name="pipeline",
@@ -79,13 +64,16 @@ def compare_command(
     scheduler: SchedulerOption = None,
 ) -> None:
     """比较两期影像，给出变化图斑。"""
+    from pipeline.io.runs import LOG_NAME, WORK_FOLDER
     from pipeline.stages.requests import compare_request
 
     run = compare_request(before, after, _split_bands(bands), gsd, detector)
     with _tiled(workers, scheduler, tile) as start:
         started = time.monotonic()
         result = _compare_into(run, out, start)
-    _summarise_comparison(result, out, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    summarise_comparison(result, out, seconds)
+    log(out / WORK_FOLDER / LOG_NAME, list(result.outcomes), seconds)
 
 
 @app.command("evaluate")
@@ -114,12 +102,12 @@ def evaluate_command(
         started = time.monotonic()
         comparison = _compare_into(run, place, start)
         if not quiet:
-            _summarise_comparison(comparison, place, time.monotonic() - started)
+            summarise_comparison(comparison, place, time.monotonic() - started)
         return comparison
 
     with _tiled(workers, scheduler, tile, quiet=quiet) as start:
-        result = evaluate(pairs, target, compare_pair, _progress("评价", enabled=quiet))
-    _say(f"评价完成：{len(pairs)} 对影像，成果在 {target}，报告 {target / 'evaluate.json'}")
+        result = evaluate(pairs, target, compare_pair, progress("评价", enabled=quiet))
+    say(f"评价完成：{len(pairs)} 对影像，成果在 {target}，报告 {target / 'evaluate.json'}")
     print(json.dumps(result.as_json(), ensure_ascii=False))
 
 
@@ -173,7 +161,7 @@ def status_command(
             print(f"         {reason}")
         manifest = read_manifest(paths.manifest(plan.stage.name))
         if manifest is not None and plan.is_current:
-            figures = "，".join(f"{key}={_figure(v)}" for key, v in manifest.counts.items())
+            figures = "，".join(f"{key}={figure(v)}" for key, v in manifest.counts.items())
             print(f"         {figures}")
 
 
@@ -207,20 +195,30 @@ def why_command(
 
 @app.command("verify")
 def verify_command(
-    run: RunOption, data_dir: DataOption = DATA_DIR, config_dir: ConfigOption = CONFIG_DIR
+    run: Annotated[str | None, typer.Option("--run", help="运行编号")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="compare 的成果文件夹")] = None,
+    data_dir: DataOption = DATA_DIR,
+    config_dir: ConfigOption = CONFIG_DIR,
 ) -> None:
-    """重新核对一次运行的全部成果：摘要与清单一致，图斑表的数字闭合。"""
-    from pipeline.stages.verify import verify_run
+    """重新核对一次运行（或一次 compare）的全部成果：与清单一致，图斑表的数字闭合。"""
+    from pipeline.stages.verify import verify_comparison, verify_run
 
-    _, paths = _load(run, data_dir, config_dir)
-    findings = verify_run(paths)
+    if (run is None) == (out is None):
+        what = "核对什么要说清楚：--run 和 --out 给出且只给出一个。"
+        advice = "如 --run demo，或 --out data/runs/scene。"
+        raise UsageError(Finding("E-USAGE", what, advice=advice))
+    if out is not None:
+        findings, place = verify_comparison(out), out
+    else:
+        paths = _load(str(run), data_dir, config_dir)[1]
+        findings, place = verify_run(paths), paths.root
     for finding in findings:
         if finding.severity is Severity.NOTICE:
             print(finding.render())
     blocking = [finding for finding in findings if finding.severity is Severity.BLOCK]
     if blocking:
         raise VerifyError(blocking)
-    print(f"核对通过：{paths.root}")
+    print(f"核对通过：{place}")
 
 
 @app.command("config")
@@ -267,9 +265,9 @@ def _run_named(
     started = time.monotonic()
     with _tiled(workers, scheduler, tile) as start:
         outcomes = run_stages(names, start(config, paths))
-    _summarise(outcomes)
-    _log(paths.log, outcomes, time.monotonic() - started)
-    _say(f"完成，用时 {time.monotonic() - started:.1f} 秒。成果在 {paths.root}")
+    summarise(outcomes)
+    log(paths.log, outcomes, time.monotonic() - started)
+    say(f"完成，用时 {time.monotonic() - started:.1f} 秒。成果在 {paths.root}")
 
 
 def _print_plans(names: tuple[str, ...], config: RunConfig, paths: Any) -> None:
@@ -304,6 +302,13 @@ def _load(run: str, data_dir: Path, config_dir: Path) -> tuple[RunConfig, Any]:
 Starter = Callable[["RunConfig", Any], "StageContext"]
 
 
+def _available_cores() -> int:
+    """Cores this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextmanager
 def _tiled(
     workers: int | None, scheduler: str | None, tile_px: int, *, quiet: bool = False
@@ -324,11 +329,7 @@ def _tiled(
                 advice=f"改为 {BLOCK_PX}、{2 * BLOCK_PX} 或 {4 * BLOCK_PX}。",
             )
         )
-    count = (
-        workers or len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else (workers or os.cpu_count() or 1)
-    )
+    count = workers or _available_cores()
     with dispatcher(count, scheduler) as tiled:
         local = tiled if scheduler is None else ThreadDispatcher(count)
         try:
@@ -338,7 +339,7 @@ def _tiled(
                 tiled,
                 local,
                 tile_px,
-                lambda label: _progress(label, enabled=not quiet),
+                lambda label: progress(label, enabled=not quiet),
             )
         finally:
             local.close()
@@ -368,106 +369,3 @@ def _split_bands(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     return tuple(part.strip().lower() for part in text.replace("，", ",").split(","))
-
-
-def _progress(label: str, *, enabled: bool) -> Callable[[int, int], None]:
-    """Rate and time left on a terminal, a plain line every few seconds in a log."""
-    started = last = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        is_terminal = sys.stderr.isatty()
-        if not enabled or (now - last < (0.2 if is_terminal else 5.0) and done < total):
-            return
-        last, spent = now, now - started
-        if not is_terminal and done == total and spent < 5.0:
-            return
-        left = spent / done * (total - done)
-        text = f"{label} {done}/{total}（{done / max(spent, 1e-9):.1f}/秒，剩余约 {left:.0f} 秒）"
-        end = "\n" if done == total or not is_terminal else ""
-        print(f"\r\x1b[K{text}" if is_terminal else text, end=end, file=sys.stderr, flush=True)
-
-    return show
-
-
-def _summarise(outcomes: list[Outcome]) -> None:
-    for outcome in outcomes:
-        state = "已运行" if outcome.was_run else "未变化，跳过"
-        _say(f"{outcome.stage.name} {outcome.stage.label_zh}：{state}")
-        for notice in outcome.notices:
-            _say(notice.render())
-
-
-def _summarise_comparison(result: Comparison, out: Path, seconds: float) -> None:
-    _summarise(list(result.outcomes))
-    counts = result.counts
-    mu = int(counts["patches_area_mu100"])
-    from pipeline.units import format_mu100
-
-    _say("—— 结果 ——")
-    _say(
-        f"变化图斑（疑似，待核查）：{counts['patches']} 个，"
-        f"{float(counts['patches_area_m2']):,.1f} 平方米，合 {format_mu100(mu)} 亩"
-    )
-    _say(f"可观测比例：{100 * float(counts['observed_share']):.2f}%（未观测的地方不等于没有变化）")
-    _say(
-        f"剔除：碎点 {counts['dropped_speckle']} 处，"
-        f"小于最小面积 {counts['dropped_below_min_area']} 处（见 patches.gpkg 的 dropped 图层）"
-    )
-    shift = counts["residual_px"]
-    _say(
-        f"检测器 {counts['detector']}；配准平移（行，列）"
-        f"（{counts['shift_row_px']:+.2f}，{counts['shift_col_px']:+.2f}）像元，"
-        + ("残差未知" if shift is None else f"残差中位数 {float(shift):.2f} 像元")
-    )
-    _say(
-        f"成果：{out}（patches.gpkg、change.tif、score.tif、kind.tif、quicklook.png），"
-        f"用时 {seconds:.1f} 秒"
-    )
-
-
-def _log(path: Path, outcomes: list[Outcome], seconds: float) -> None:
-    """One line a run; times belong here and never into a result."""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    parts = ",".join(f"{o.stage.name}={'run' if o.was_run else 'skip'}" for o in outcomes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(f"{stamp} {__version__} {parts} {seconds:.1f}s\n")
-
-
-def _figure(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def main() -> None:
-    """Run the command line and end the process with the exit codes of DESIGN §6."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    try:
-        app(standalone_mode=False)
-    except PipelineError as problem:
-        print(problem, file=sys.stderr)
-        sys.exit(problem.exit_code)
-    except Exit as done:
-        sys.exit(done.exit_code)
-    except TyperException as problem:
-        advice = "加 --help 查看用法。"
-        print(Finding("E-USAGE", str(problem), advice=advice).render(), file=sys.stderr)
-        sys.exit(ExitCode.USAGE)
-    except (KeyboardInterrupt, Abort):
-        print("已中断；再次运行会从中断处继续。", file=sys.stderr)
-        sys.exit(ExitCode.INTERRUPTED)
-    except Exception:
-        traceback.print_exc()
-        advice = "请把上面的全部文字和 run.log 交给维护人员；已完成的阶段不受影响，可再次运行。"
-        print(
-            Finding("E-INTERNAL", "出现了没有预料到的错误。", advice=advice).render(),
-            file=sys.stderr,
-        )
-        sys.exit(ExitCode.INTERNAL)

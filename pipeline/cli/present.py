@@ -1,0 +1,92 @@
+"""What the terminal shows: progress, end summaries, the run log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import __version__
+from pipeline.units import format_mu100
+
+if TYPE_CHECKING:
+    from pipeline.stages.compare import Comparison
+    from pipeline.stages.runner import Outcome
+
+
+def progress(label: str, *, enabled: bool) -> Callable[[int, int], None]:
+    """Rate and time left on a terminal, a plain line every few seconds in a log."""
+    started = last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        is_terminal = sys.stderr.isatty()
+        if not enabled or (now - last < (0.2 if is_terminal else 5.0) and done < total):
+            return
+        last, spent = now, now - started
+        if not is_terminal and done == total and spent < 5.0:
+            return
+        left = spent / done * (total - done)
+        text = f"{label} {done}/{total}（{done / max(spent, 1e-9):.1f}/秒，剩余约 {left:.0f} 秒）"
+        end = "\n" if done == total or not is_terminal else ""
+        print(f"\r\x1b[K{text}" if is_terminal else text, end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def summarise(outcomes: list[Outcome]) -> None:
+    """One line a stage, and what it had to say."""
+    for outcome in outcomes:
+        state = "已运行" if outcome.was_run else "未变化，跳过"
+        say(f"{outcome.stage.name} {outcome.stage.label_zh}：{state}")
+        for notice in outcome.notices:
+            say(notice.render())
+
+
+def summarise_comparison(result: Comparison, out: Path, seconds: float) -> None:
+    """The end summary of a comparison: what was found, what was not seen, what was dropped."""
+    summarise(list(result.outcomes))
+    counts = result.counts
+    mu = int(counts["patches_area_mu100"])
+    say("—— 结果 ——")
+    say(
+        f"变化图斑（疑似，待核查）：{counts['patches']} 个，"
+        f"{float(counts['patches_area_m2']):,.1f} 平方米，合 {format_mu100(mu)} 亩"
+    )
+    say(f"可观测比例：{100 * float(counts['observed_share']):.2f}%（未观测的地方不等于没有变化）")
+    say(
+        f"剔除：碎点 {counts['dropped_speckle']} 处，"
+        f"小于最小面积 {counts['dropped_below_min_area']} 处（见 patches.gpkg 的 dropped 图层）"
+    )
+    shift = counts["residual_px"]
+    say(
+        f"检测器 {counts['detector']}；配准平移（行，列）"
+        f"（{counts['shift_row_px']:+.2f}，{counts['shift_col_px']:+.2f}）像元，"
+        + ("残差未知" if shift is None else f"残差中位数 {float(shift):.2f} 像元")
+    )
+    say(
+        f"成果：{out}（patches.gpkg、change.tif、score.tif、kind.tif、quicklook.png），"
+        f"用时 {seconds:.1f} 秒"
+    )
+
+
+def log(path: Path, outcomes: list[Outcome], seconds: float) -> None:
+    """One line a run; times belong here and never into a result."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    parts = ",".join(f"{o.stage.name}={'run' if o.was_run else 'skip'}" for o in outcomes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(f"{stamp} {__version__} {parts} {seconds:.1f}s\n")
+
+
+def figure(value: Any) -> str:
+    """A count or measure for the status display."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def say(text: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(text, flush=True)
