@@ -38,10 +38,16 @@ class Scene:
     """Declared nodata value; a pixel is nodata where *every* band has it."""
     date: str | None = None
     """ISO date of acquisition, if known."""
-    band_numbers: tuple[int, ...] = ()
-    """1-based number in the file of every band in `roles`; alpha bands are not among them."""
     has_mask: bool = False
     """True if the file carries an alpha band or a mask that says where there is data."""
+    alpha_bands: frozenset[int] = frozenset()
+    """1-based numbers of alpha bands; they are no part of `roles`."""
+
+    @property
+    def band_numbers(self) -> tuple[int, ...]:
+        """1-based number in the file of every band in `roles`."""
+        numbers = range(1, len(self.roles) + len(self.alpha_bands) + 1)
+        return tuple(number for number in numbers if number not in self.alpha_bands)
 
 
 @dataclass(frozen=True)

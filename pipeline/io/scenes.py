@@ -87,7 +87,9 @@ def open_scene(
     """
     with open_raster(path) as dataset:
         grid = grid_of(dataset, gsd_m)
-        alpha = {n for n, c in enumerate(dataset.colorinterp, start=1) if c == ColorInterp.alpha}
+        alpha = frozenset(
+            n for n, c in enumerate(dataset.colorinterp, start=1) if c == ColorInterp.alpha
+        )
         numbers = tuple(n for n in range(1, dataset.count + 1) if n not in alpha)
         descriptions = tuple((dataset.descriptions[n - 1] or "").strip().lower() for n in numbers)
         has_mask = bool(alpha) or MaskFlags.per_dataset in dataset.mask_flag_enums[0]
@@ -103,7 +105,7 @@ def open_scene(
     _require_intensities(path, dtype, is_palette=is_palette)
     _require_reference(path, grid)
     roles = _roles(path, bands, descriptions)
-    scene = Scene(grid, roles, dtype, nodata, date, numbers, has_mask)
+    scene = Scene(grid, roles, dtype, nodata, date, has_mask, alpha)
     return SceneFile(path, scene, is_copyable and not alpha)
 
 

@@ -62,7 +62,7 @@ def test_band_roles_are_never_guessed_from_their_number(tmp_path: Path) -> None:
         tmp_path / "b.tif", PIXELS, transform=NORTH_UP, descriptions=("red", "red", "nir")
     )
     for path in (partly, twice):
-        assert not open_scene(path).scene.has_roles
+        assert not any(open_scene(path).scene.roles)
 
 
 @pytest.mark.parametrize(
