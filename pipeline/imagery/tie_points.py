@@ -253,20 +253,8 @@ def fit_registration(
         if p.quality >= params.min_snr and np.hypot(p.shift_row_px, p.shift_col_px) <= search_px
     ]
     shifts = np.array([(p.shift_row_px, p.shift_col_px) for p in usable]).reshape(-1, 2)
-    keep = np.ones(len(usable), bool)
-    centre, distance = np.zeros(2), np.zeros(len(usable))
-    for _ in range(20):
-        if keep.sum() < params.min_points:
-            break
-        centre = np.median(shifts[keep], axis=0)
-        distance = np.hypot(*(shifts - centre).T)
-        limit = max(0.3, 3 * 1.4826 * float(np.median(distance[keep])))
-        again = distance <= min(limit, 2.0)
-        if (again == keep).all():
-            break
-        keep = again
-    enough = keep.sum() >= max(params.min_points, params.min_agreement * len(usable))
-    if not enough:
+    centre, distance, keep = _consensus(shifts, params.min_points)
+    if keep.sum() < max(params.min_points, params.min_agreement * len(usable)):
         return Registration(0.0, 0.0, None, len(points), 0), points
     used = {p.point_id for p, is_kept in zip(usable, keep, strict=True) if is_kept}
     marked = [replace(p, is_used=p.point_id in used) for p in points]
@@ -278,3 +266,22 @@ def fit_registration(
         len(used),
     )
     return fit, marked
+
+
+def _consensus(
+    shifts: NDArray[np.float64], min_points: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Median of the shifts `(n, 2)` that agree, every point's distance from it, and which agree."""
+    keep = np.ones(len(shifts), bool)
+    centre, distance = np.zeros(2), np.zeros(len(shifts))
+    for _ in range(20):
+        if keep.sum() < min_points:
+            break
+        centre = np.median(shifts[keep], axis=0)
+        distance = np.hypot(*(shifts - centre).T)
+        limit = max(0.3, 3 * 1.4826 * float(np.median(distance[keep])))
+        again = distance <= min(limit, 2.0)
+        if (again == keep).all():
+            break
+        keep = again
+    return centre, distance, keep

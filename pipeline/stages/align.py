@@ -10,24 +10,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from pathlib import Path
 
 from pipeline.change.sample import SampleParams
 from pipeline.errors import Finding, Severity
-from pipeline.grid import Tile, tiles
+from pipeline.grid import tiles
 from pipeline.imagery.alignment import AlignJob, DateJob, align_tile
 from pipeline.imagery.radiometry import fit_radiometry
 from pipeline.imagery.resample import GridMapping, MappedFootprint
-from pipeline.imagery.tie_points import (
-    Registration,
-    TieJob,
-    TiePoint,
-    fit_registration,
-    measure_tie_point,
-    search_limit_px,
-    tie_windows,
-    windows_to_repeat,
-)
+from pipeline.imagery.tie_points import Registration
 from pipeline.imagery.validity import NodataRule
 from pipeline.io.pairs import ImagePair, find_nodata_rule
 from pipeline.io.rasters import StripWriter
@@ -36,9 +28,9 @@ from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.scene import working_dtype
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.inputs import open_run_pair, read_sample
+from pipeline.stages.registration import mappings_of, register
 
 RADIOMETRY_SAMPLE = SampleParams(blocks_per_side=4, target_pixels=500_000)
-NAMES = ("before", "after")
 MAPPED_TILE_PX = 2048
 """Smallest tile for reading through a mapping: a shifted 1024-px window touches nine file blocks
 instead of four, a shifted 2048-px one twenty-five instead of sixteen. Results do not depend on
@@ -52,8 +44,8 @@ def run(context: StageContext) -> StageReport:
         "before": find_nodata_rule(pair.before, context.local),
         "after": find_nodata_rule(pair.after, context.local),
     }
-    registration, points = _register(context, pair, rules)
-    mappings = _mappings(pair, registration)
+    registration, points = register(context, pair, rules)
+    mappings = mappings_of(pair, registration)
     invalid = _write_aligned(context, pair, rules, mappings)
     sample = read_sample(context, pair.grid, len(pair.bands.roles), RADIOMETRY_SAMPLE)
     radiometry = fit_radiometry(sample.before, sample.after, context.run.settings.align.radiometry)
@@ -87,81 +79,6 @@ def run(context: StageContext) -> StageReport:
     return StageReport(counts, _notices(registration, pair))
 
 
-def _mappings(pair: ImagePair, registration: Registration) -> dict[str, GridMapping]:
-    return {
-        "before": GridMapping(pair.grid, pair.before.scene.grid),
-        "after": GridMapping(
-            pair.grid,
-            pair.after.scene.grid,
-            registration.shift_row_px,
-            registration.shift_col_px,
-        ),
-    }
-
-
-def _register(
-    context: StageContext, pair: ImagePair, rules: Mapping[str, NodataRule]
-) -> tuple[Registration, list[TiePoint]]:
-    """Measure twice: the second time on windows moved by the first result, for sub-pixel truth."""
-    params = context.run.settings.align.tie_points
-    search_px = search_limit_px(params, pair.grid.pixel_size_m)
-    windows = tie_windows(pair.grid, params)
-    at_rest = Registration(0.0, 0.0, None, len(windows), 0)
-    measured = _measure(context, pair, rules, windows, at_rest, "配准：同名点")
-    first, points = fit_registration(measured, params, search_px, at_rest)
-    if not first.is_established or first.is_below(params.negligible_shift_px):
-        return first.without_negligible(params.negligible_shift_px), points
-    again = windows_to_repeat(windows, points)
-    measured = _measure(context, pair, rules, again, first, "配准：复测")
-    second, repeated = fit_registration(measured, params, search_px, first)
-    better = {point.point_id: point for point in repeated}
-    points = [better.get(point.point_id, point) for point in points]
-    n_used = sum(point.is_used for point in points) if second.is_established else 0
-    final = replace(second, n_points=first.n_points, n_used=n_used)
-    return final.without_negligible(params.negligible_shift_px), points
-
-
-def _measure(
-    context: StageContext,
-    pair: ImagePair,
-    rules: Mapping[str, NodataRule],
-    windows: list[Tile],
-    applied: Registration,
-    label_zh: str,
-) -> list[TiePoint]:
-    params = context.run.settings.align.tie_points
-    mappings = _mappings(pair, applied)
-    files, numbers = (pair.before, pair.after), matching_band(pair)
-    job = TileJob(
-        measure_tie_point,
-        {
-            name: Source(
-                str(file.path), (number,), MappedFootprint(mappings[name]), rules[name].has_mask
-            )
-            for name, file, number in zip(NAMES, files, numbers, strict=True)
-        },
-        TieJob(
-            mappings["before"],
-            mappings["after"],
-            rules["before"],
-            rules["after"],
-            search_limit_px(params, pair.grid.pixel_size_m),
-            params.min_clear_share,
-        ),
-    )
-    outputs = run_tiles(job, windows, context.tiled, context.progress(label_zh))
-    return [point for _, output in outputs for _, point in output.partials]
-
-
-def matching_band(pair: ImagePair) -> tuple[int, int]:
-    """Band numbers used for matching: red, else green, else the first common band."""
-    for role in ("red", "green", "pan"):
-        index = pair.bands.index(role)
-        if index >= 0:
-            return pair.bands.before[index], pair.bands.after[index]
-    return pair.bands.before[0], pair.bands.after[0]
-
-
 def _write_aligned(
     context: StageContext,
     pair: ImagePair,
@@ -171,15 +88,11 @@ def _write_aligned(
     """Write `before.tif`, `after.tif`, `valid.tif`; returns the number of unobserved pixels."""
     files = {"before": pair.before, "after": pair.after}
     numbers = {"before": pair.bands.before, "after": pair.bands.after}
-    targets = {
-        "before": context.paths.align_before,
-        "after": context.paths.align_after,
-    }
     dates, sources = {}, {}
-    for name in NAMES:
+    for name, target in _targets(context).items():
         taken_over = pair.is_taken_over(name, mappings[name])
         if taken_over:
-            shutil.copyfile(files[name].path, targets[name])
+            shutil.copyfile(files[name].path, target)
         if taken_over and rules[name].is_trivial(files[name].scene.dtype):
             continue
         dates[name] = DateJob(mappings[name], rules[name], not taken_over)
@@ -190,30 +103,40 @@ def _write_aligned(
             rules[name].has_mask,
         )
     cut = tiles(pair.grid.height, pair.grid.width, max(context.tile_px, MAPPED_TILE_PX))
+    job = TileJob(align_tile, sources, AlignJob(dates))
     invalid = 0
     with ExitStack() as stack:
-        writers = {
-            "valid": stack.enter_context(StripWriter(context.paths.align_valid, pair.grid, "uint8"))
-        }
-        for name, job in dates.items():
-            if job.is_written:
-                dtype = working_dtype(files[name].scene.dtype).name
-                writers[name] = stack.enter_context(
-                    StripWriter(
-                        targets[name],
-                        pair.grid,
-                        dtype,
-                        count=len(numbers[name]),
-                        descriptions=pair.bands.roles,
-                    )
-                )
-        tile_job = TileJob(align_tile, sources, AlignJob(dates))
+        writers = _open_writers(context, pair, dates, stack)
         progress = context.progress("配准：重采样")
-        for tile, output in run_tiles(tile_job, cut, context.tiled, progress):
+        for tile, output in run_tiles(job, cut, context.tiled, progress):
             for name, pixels in output.rasters.items():
                 writers[name].add(tile.core, pixels)
             invalid += sum(count for _, count in output.partials)
     return invalid
+
+
+def _targets(context: StageContext) -> dict[str, Path]:
+    return {"before": context.paths.align_before, "after": context.paths.align_after}
+
+
+def _open_writers(
+    context: StageContext, pair: ImagePair, dates: Mapping[str, DateJob], stack: ExitStack
+) -> dict[str, StripWriter]:
+    """A writer for the validity and for every image that is not taken over as it lies."""
+    dtypes = {"before": pair.before.scene.dtype, "after": pair.after.scene.dtype}
+    writers = {"valid": StripWriter(context.paths.align_valid, pair.grid, "uint8")}
+    for name, date in dates.items():
+        if date.is_written:
+            writers[name] = StripWriter(
+                _targets(context)[name],
+                pair.grid,
+                working_dtype(dtypes[name]).name,
+                count=len(pair.bands.roles),
+                descriptions=pair.bands.roles,
+            )
+    for writer in writers.values():
+        stack.enter_context(writer)
+    return writers
 
 
 def _notices(registration: Registration, pair: ImagePair) -> tuple[Finding, ...]:

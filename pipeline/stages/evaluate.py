@@ -74,27 +74,16 @@ class Evaluation:
 def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[LabelledPair]:
     """The labelled pairs in a folder. Raises `InputError` if there are none."""
     meta = read_meta(data)
+    stated_gsd_m = gsd_m or meta.gsd_m
     if (data / "label.tif").is_file():
-        return [
-            LabelledPair(
-                data.name,
-                _run_config(
-                    data.name,
-                    ImageInput(path=str(data / "before.tif"), date=meta.before_date),
-                    ImageInput(path=str(data / "after.tif"), date=meta.after_date),
-                    settings,
-                    _gsd_if_needed(data / "before.tif", gsd_m or meta.gsd_m),
-                ),
-                data / "label.tif",
-                1,
-            )
-        ]
-    names = [
-        path.name
-        for path in sorted((data / "label").glob("*"))
-        if path.suffix.lower() in CHIP_SUFFIXES
+        before = ImageInput(path=str(data / "before.tif"), date=meta.before_date)
+        after = ImageInput(path=str(data / "after.tif"), date=meta.after_date)
+        run = _run_config(data.name, before, after, settings, stated_gsd_m)
+        return [LabelledPair(data.name, run, data / "label.tif", 1)]
+    labels = [
+        path for path in sorted((data / "label").glob("*")) if path.suffix.lower() in CHIP_SUFFIXES
     ]
-    if not names:
+    if not labels:
         raise InputError(
             Finding(
                 "E-FILE-MISSING",
@@ -104,22 +93,13 @@ def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[Labe
                 advice="检查 DATA= 给出的路径。",
             )
         )
-    changed_value = 255 if _is_two_valued([data / "label" / name for name in names]) else 1
-    return [
-        LabelledPair(
-            Path(name).stem,
-            _run_config(
-                Path(name).stem,
-                ImageInput(path=str(data / "A" / name)),
-                ImageInput(path=str(data / "B" / name)),
-                settings,
-                _gsd_if_needed(data / "A" / name, gsd_m or meta.gsd_m or UNIT_GSD_M),
-            ),
-            data / "label" / name,
-            changed_value,
-        )
-        for name in names
-    ]
+    changed_value = CHIP_CHANGED if _is_two_valued(labels) else 1
+    pairs = []
+    for label in labels:
+        before, after = (ImageInput(path=str(data / date / label.name)) for date in ("A", "B"))
+        run = _run_config(label.stem, before, after, settings, stated_gsd_m or UNIT_GSD_M)
+        pairs.append(LabelledPair(label.stem, run, label, changed_value))
+    return pairs
 
 
 def evaluate(
@@ -144,18 +124,15 @@ def evaluate(
     return total
 
 
-def _gsd_if_needed(path: Path, gsd_m: float | None) -> float | None:
-    """A stated pixel size counts only where the image has no CRS to give one."""
-    with open_raster(path) as dataset:
-        return None if dataset.crs else gsd_m
-
-
 def _run_config(
     name: str, before: ImageInput, after: ImageInput, settings: Settings, gsd_m: float | None
 ) -> RunConfig:
+    """A run for one pair; a stated pixel size counts only where there is no CRS to give one."""
     run = "".join(c if c.isascii() and c.isalnum() else "-" for c in name).strip("-")[:40]
+    with open_raster(before.path) as dataset:
+        needed = None if dataset.crs else gsd_m
     return RunConfig(
-        run=run or "evaluate", before=before, after=after, settings=settings, gsd_m=gsd_m
+        run=run or "evaluate", before=before, after=after, settings=settings, gsd_m=needed
     )
 
 

@@ -89,7 +89,6 @@ def cluster() -> Iterator[ClusterDispatcher]:
                 dispatcher.close()
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_两个进程的集群与单线程逐字节相同(
     world: World, expected: dict[str, str], tmp_path: Path, cluster: ClusterDispatcher
