@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -28,7 +29,7 @@ from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.scene import working_dtype
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.inputs import open_run_pair, read_sample
-from pipeline.stages.registration import mappings_of, register
+from pipeline.stages.registration import NAMES, mappings_of, register
 
 RADIOMETRY_SAMPLE = SampleParams(blocks_per_side=4, target_pixels=500_000)
 MAPPED_TILE_PX = 2048
@@ -40,10 +41,11 @@ it."""
 def run(context: StageContext) -> StageReport:
     """Align the run's pair."""
     pair = open_run_pair(context.run)
-    rules = {
-        "before": find_nodata_rule(pair.before, context.local),
-        "after": find_nodata_rule(pair.after, context.local),
-    }
+    with ThreadPoolExecutor(2) as both:
+        found = both.map(
+            lambda file: find_nodata_rule(file, context.local), (pair.before, pair.after)
+        )
+        rules = dict(zip(NAMES, found, strict=True))
     registration, points = register(context, pair, rules)
     mappings = mappings_of(pair, registration)
     invalid = _write_aligned(context, pair, rules, mappings)

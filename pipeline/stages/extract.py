@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.change.cleaning import halo_px
-from pipeline.change.extraction import mask_tile, pass_tile
-from pipeline.change.linear import SCORE_MAX, SCORE_UNOBSERVED
+from pipeline.change.extraction import UNOBSERVED, mask_tile, measure_tile
+from pipeline.change.linear import SCORE_MAX
 from pipeline.config.load import load_kind_codes
 from pipeline.grid import Grid, PixelWindow, tiles
 from pipeline.io.rasters import StripWriter, read_grid
@@ -28,9 +28,6 @@ from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.table import measure_components
 from pipeline.schema.layers import DROPPED, PATCHES, LayerSpec
 from pipeline.stages.context import StageContext, StageReport
-
-UNOBSERVED = 255
-"""Value of `change.tif` where at least one date was not seen."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def _measure_rasters(
     sums = RasterSums(ComponentSums(components), ComponentSums(components, tuple(kinds)))
     kept = components.select(is_kept)
     job = TileJob(
-        pass_tile,
+        measure_tile,
         {
             "score": Source(str(paths.detect_score), (1,)),
             "kind": Source(str(paths.detect_kind), (1,)),
@@ -120,10 +117,9 @@ def _measure_rasters(
             window = PixelWindow(row0, row0 + score.shape[0], 0, grid.width)
             sums.score.add_window(window, score)
             sums.kind.add_window(window, layers["kind"])
-            hidden = score == SCORE_UNOBSERVED
-            change = np.where(hidden, UNOBSERVED, 0).astype(np.uint8)
+            change = layers["change"]
+            unobserved += int(np.count_nonzero(change))
             burn(kept, window, change, 1)
-            unobserved += int(np.count_nonzero(hidden))
             writer.add(window, change)
     return sums, unobserved
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -153,15 +154,16 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
     # pandas takes most of a second to import; the kernels leave Python idle meanwhile.
     threading.Thread(target=importlib.import_module, args=(TABLES_MODULE,), daemon=True).start()
     close_handles()
-    head = _head(stage, context.run, stage.inputs(context.run, paths), cache)
-    with staging_folder(paths.stage_dir(stage.name)) as folder:
+    inputs = stage.inputs(context.run, paths)
+    with ThreadPoolExecutor(1) as beside, staging_folder(paths.stage_dir(stage.name)) as folder:
+        # Hashing hundreds of megabytes goes on beside the stage's own start.
+        head = beside.submit(_head, stage, context.run, inputs, cache)
         staged = replace(context, paths=paths.writing(stage.name, folder))
         report = importlib.import_module(stage.module).run(staged)
         close_handles()
     outputs = digest_tree(paths.stage_dir(stage.name), cache)
-    write_manifest(
-        paths.manifest(stage.name), StageManifest(head, report.counts, outputs, report.notices)
-    )
+    finished = StageManifest(head.result(), report.counts, outputs, report.notices)
+    write_manifest(paths.manifest(stage.name), finished)
     cache.save()
     return Outcome(stage, True, report.counts, report.notices)
 
