@@ -111,8 +111,10 @@ def evaluate_command(
     print(json.dumps(result.as_json(), ensure_ascii=False))
 
 
-def _stage_command(name: str, label_zh: str) -> None:
-    @app.command(name, help=f"{label_zh}（阶段 {name}）。")
+def _add_run_command(name: str, help_zh: str, stages: tuple[str, ...] | None) -> None:
+    """A command that brings stages of a run up to date; None stands for all of them."""
+
+    @app.command(name, help=help_zh)
     def command(
         run: RunOption,
         tile: TileOption = 1024,
@@ -122,28 +124,15 @@ def _stage_command(name: str, label_zh: str) -> None:
         data_dir: DataOption = DATA_DIR,
         config_dir: ConfigOption = CONFIG_DIR,
     ) -> None:
-        _run_named((name,), run, (tile, workers, scheduler), dry_run, data_dir, config_dir)
+        from pipeline.stages.runner import STAGES
+
+        names = stages or tuple(stage.name for stage in STAGES)
+        _run_named(names, run, (tile, workers, scheduler), dry_run, data_dir, config_dir)
 
 
 for _name, _label in (("align", "配准归一"), ("detect", "变化检测"), ("extract", "图斑提取")):
-    _stage_command(_name, _label)
-
-
-@app.command("run")
-def run_command(
-    run: RunOption,
-    tile: TileOption = 1024,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    dry_run: DryRunOption = False,
-    data_dir: DataOption = DATA_DIR,
-    config_dir: ConfigOption = CONFIG_DIR,
-) -> None:
-    """依次运行全部阶段；没有变化的不重算。"""
-    from pipeline.stages.runner import STAGES
-
-    names = tuple(stage.name for stage in STAGES)
-    _run_named(names, run, (tile, workers, scheduler), dry_run, data_dir, config_dir)
+    _add_run_command(_name, f"{_label}（阶段 {_name}）。", (_name,))
+_add_run_command("run", "依次运行全部阶段；没有变化的不重算。", None)
 
 
 @app.command("status")
@@ -151,17 +140,14 @@ def status_command(
     run: RunOption, data_dir: DataOption = DATA_DIR, config_dir: ConfigOption = CONFIG_DIR
 ) -> None:
     """一次运行的概况：各阶段是否完成、是否过期、主要数字。"""
-    from pipeline.io.manifest import read_manifest
-
     config, paths = _load(run, data_dir, config_dir)
     for plan in _plans(config, paths):
         state = "已完成" if plan.is_current else "待运行"
         print(f"{plan.stage.name:<8} {plan.stage.label_zh}  {state}")
         for reason in plan.reasons:
             print(f"         {reason}")
-        manifest = read_manifest(paths.manifest(plan.stage.name))
-        if manifest is not None and plan.is_current:
-            figures = "，".join(f"{key}={figure(v)}" for key, v in manifest.counts.items())
+        if plan.manifest is not None and plan.is_current:
+            figures = "，".join(f"{key}={figure(v)}" for key, v in plan.manifest.counts.items())
             print(f"         {figures}")
 
 

@@ -13,7 +13,13 @@ from typing import Any
 
 from pipeline.errors import Finding, InputError, Severity
 from pipeline.io.atomic import replace_text
-from pipeline.io.digests import DigestCache, FileDigest, compute_digest, tree_files
+from pipeline.io.digests import (
+    DigestCache,
+    FileDigest,
+    compute_digest,
+    digest_files,
+    tree_files,
+)
 from pipeline.io.runs import MANIFEST_NAME
 
 SCHEMA_VERSION = 1
@@ -59,6 +65,14 @@ class StageManifest:
     """By path relative to the stage folder."""
     notices: tuple[Finding, ...] = ()
     """What the stage said beside its result; repeated when the result is used again."""
+
+
+def record_inputs(inputs: Mapping[str, Path], cache: DigestCache) -> dict[str, InputRecord]:
+    """Digest and size of every input, by logical name; all missing files are reported at once."""
+    return {
+        name: InputRecord(found.digest, found.size)
+        for name, found in digest_files(inputs, cache).items()
+    }
 
 
 def write_manifest(path: Path, manifest: StageManifest) -> None:

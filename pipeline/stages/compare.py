@@ -17,11 +17,11 @@ from pipeline.errors import Finding, UsageError
 from pipeline.io.code_digest import code_digest
 from pipeline.io.digests import DigestCache, digest_files
 from pipeline.io.manifest import (
-    InputRecord,
     ManifestHead,
     StageManifest,
     differences,
     read_manifest,
+    record_inputs,
     write_manifest,
 )
 from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER
@@ -116,7 +116,7 @@ def _head(context: StageContext, cache: DigestCache) -> ManifestHead:
     }
     return ManifestHead(
         stage="compare",
-        inputs={n: InputRecord(d.digest, d.size) for n, d in digest_files(inputs, cache).items()},
+        inputs=record_inputs(inputs, cache),
         settings={
             "gsd_m": context.run.gsd_m,
             "dates": [str(context.run.before.date), str(context.run.after.date)],

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.change.extraction import UNOBSERVED
+from pipeline.change.linear import SCORE_UNOBSERVED
 from pipeline.delivery.quicklook import QuicklookContent, draw_quicklook
 from pipeline.grid import Grid, tiles
 from pipeline.imagery.putting_back import PutBackJob, put_back_tile
@@ -27,8 +29,8 @@ from pipeline.schema.layers import DROPPED, PATCHES
 from pipeline.stages.context import StageContext
 
 RASTERS = {
-    "score.tif": ("uint16", 65535),
-    "change.tif": ("uint8", 255),
+    "score.tif": ("uint16", SCORE_UNOBSERVED),
+    "change.tif": ("uint8", UNOBSERVED),
     "kind.tif": ("uint8", 0),
 }
 """Published rasters with their type and the value where nothing is known."""

@@ -19,13 +19,13 @@ from pipeline.config.models import RunConfig
 from pipeline.errors import Finding, Severity
 from pipeline.io.atomic import staging_folder
 from pipeline.io.code_digest import code_digest
-from pipeline.io.digests import DigestCache, digest_files, digest_tree
+from pipeline.io.digests import DigestCache, digest_tree
 from pipeline.io.manifest import (
-    InputRecord,
     ManifestHead,
     StageManifest,
     differences,
     read_manifest,
+    record_inputs,
     verify_outputs,
     write_manifest,
 )
@@ -102,6 +102,8 @@ class Plan:
     stage: Stage
     reasons: tuple[str, ...]
     """Why it must run, in Chinese; empty if it is up to date."""
+    manifest: StageManifest | None = None
+    """The finished stage as it stands, up to date or not; None if it is not finished."""
 
     @property
     def is_current(self) -> bool:
@@ -132,25 +134,23 @@ def plan_stage(stage: Stage, run: RunConfig, paths: RunPaths, cache: DigestCache
     inputs = stage.inputs(run, paths)
     missing = [name for name, path in inputs.items() if not path.is_file()]
     if missing:
-        return Plan(stage, tuple(f"输入 {name} 尚不存在。" for name in missing))
+        return Plan(stage, tuple(f"输入 {name} 尚不存在。" for name in missing), manifest)
     reasons = differences(_head(stage, run, inputs, cache), manifest)
     broken = [
         f"{finding.what}（{Path(finding.where).name}）"
         for finding in verify_outputs(paths.stage_dir(stage.name), manifest, cache)
         if finding.severity is Severity.BLOCK
     ]
-    return Plan(stage, tuple(reasons + broken))
+    return Plan(stage, tuple(reasons + broken), manifest)
 
 
 def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcome:
     """Bring one stage up to date."""
     paths = context.paths
     plan = plan_stage(stage, context.run, paths, cache)
-    if plan.is_current:
-        manifest = read_manifest(paths.manifest(stage.name))
-        assert manifest is not None  # the plan just read it
+    if plan.is_current and plan.manifest is not None:
         cache.save()
-        return Outcome(stage, False, manifest.counts, manifest.notices)
+        return Outcome(stage, False, plan.manifest.counts, plan.manifest.notices)
     # pandas takes most of a second to import; the kernels leave Python idle meanwhile.
     threading.Thread(target=importlib.import_module, args=(TABLES_MODULE,), daemon=True).start()
     close_handles()
@@ -179,10 +179,7 @@ def _head(
 ) -> ManifestHead:
     return ManifestHead(
         stage=stage.name,
-        inputs={
-            name: InputRecord(found.digest, found.size)
-            for name, found in digest_files(inputs, cache).items()
-        },
+        inputs=record_inputs(inputs, cache),
         settings=stage.settings(run),
         rules=None,
         code=code_digest(stage.module),
