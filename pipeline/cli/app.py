@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.present import figure, log, progress, say, summarise, summarise_comparison
+from pipeline.cli.present import (
+    figure,
+    log,
+    progress,
+    say,
+    summarise,
+    summarise_comparison,
+    summarise_quarter,
+)
 from pipeline.errors import Finding, InputError, Severity, UsageError, VerifyError
 
 if TYPE_CHECKING:
@@ -42,7 +50,9 @@ GsdOption = Annotated[
     float | None, typer.Option("--gsd", help="地面分辨率，米；仅用于没有坐标系的影像")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="只说明将运行什么、为什么")]
-DataOption = Annotated[Path, typer.Option("--data-dir", help="数据目录")]
+DataOption = Annotated[
+    Path, typer.Option("--data-dir", "--data", help="数据文件夹；配置里的相对路径从这里算起")
+]
 ConfigOption = Annotated[Path, typer.Option("--config-dir", help="配置目录")]
 
 DATA_DIR = Path("data")
@@ -124,14 +134,24 @@ def _add_run_command(name: str, help_zh: str, stages: tuple[str, ...] | None) ->
         data_dir: DataOption = DATA_DIR,
         config_dir: ConfigOption = CONFIG_DIR,
     ) -> None:
-        from pipeline.stages.runner import STAGES
-
-        names = stages or tuple(stage.name for stage in STAGES)
-        _run_named(names, run, (tile, workers, scheduler), dry_run, data_dir, config_dir)
+        _run_named(stages, run, (tile, workers, scheduler), dry_run, data_dir, config_dir)
 
 
-for _name, _label in (("align", "配准归一"), ("detect", "变化检测"), ("extract", "图斑提取")):
+STAGE_LABELS = {
+    "intake": "入库检查",
+    "align": "配准归一",
+    "detect": "变化检测",
+    "extract": "图斑提取",
+    "overlay": "套合分析",
+    "screen": "合规初判",
+    "package": "核查包",
+}
+"""Stages with a command of their own; a test holds them against the catalogue of stages."""
+QUARTER = tuple(STAGE_LABELS)
+
+for _name, _label in STAGE_LABELS.items():
     _add_run_command(_name, f"{_label}（阶段 {_name}）。", (_name,))
+_add_run_command("quarter", "一个季度：从入库检查到核查包（阶段 1–7）。", QUARTER)
 _add_run_command("run", "依次运行全部阶段；没有变化的不重算。", None)
 
 
@@ -159,8 +179,6 @@ def why_command(
     config_dir: ConfigOption = CONFIG_DIR,
 ) -> None:
     """说明一个阶段为什么需要重算：哪个输入、设置或代码变了。"""
-    from pipeline.stages.runner import STAGES
-
     config, paths = _load(run, data_dir, config_dir)
     plans = {plan.stage.name: plan for plan in _plans(config, paths)}
     if stage not in plans:
@@ -168,7 +186,7 @@ def why_command(
             Finding(
                 "E-USAGE",
                 f"没有阶段“{stage}”。",
-                allowed="、".join(s.name for s in STAGES),
+                allowed="、".join(plans),
                 advice="写上面列出的阶段名。",
             )
         )
@@ -196,8 +214,10 @@ def verify_command(
     if out is not None:
         findings, place = verify_comparison(out), out
     else:
-        paths = _load(str(run), data_dir, config_dir)[1]
-        findings, place = verify_run(paths), paths.root
+        from pipeline.stages.catalogue import stages_of
+
+        config, paths = _load(str(run), data_dir, config_dir)
+        findings, place = verify_run(paths, stages_of(config)), paths.root
     for finding in findings:
         if finding.severity is Severity.NOTICE:
             print(finding.render())
@@ -234,7 +254,7 @@ def config_command(
 
 
 def _run_named(
-    names: tuple[str, ...],
+    chosen: tuple[str, ...] | None,
     run: str,
     tiling: tuple[int, int | None, str | None],
     dry_run: bool,
@@ -242,6 +262,7 @@ def _run_named(
     config_dir: Path,
 ) -> None:
     config, paths = _load(run, data_dir, config_dir)
+    names = _applicable(chosen, config)
     if dry_run:
         _print_plans(names, config, paths)
         return
@@ -252,8 +273,29 @@ def _run_named(
     with _tiled(workers, scheduler, tile) as start:
         outcomes = run_stages(names, start(config, paths))
     summarise(outcomes)
+    summarise_quarter(outcomes, paths)
     log(paths.log, outcomes, time.monotonic() - started)
     say(f"完成，用时 {time.monotonic() - started:.1f} 秒。成果在 {paths.root}")
+
+
+def _applicable(chosen: tuple[str, ...] | None, config: RunConfig) -> tuple[str, ...]:
+    """The chosen stages (None: all) that a run can have; refuses a single one that it can not."""
+    from pipeline.stages.catalogue import stages_of
+
+    possible = tuple(stage.name for stage in stages_of(config))
+    names = tuple(name for name in chosen or possible if name in possible)
+    if not names:
+        raise InputError(
+            Finding(
+                "E-COUNTY-MISSING",
+                "这个运行没有县配置，不能做这个阶段。",
+                where=f"configs/runs/{config.run}.yaml",
+                value="、".join(chosen or ()),
+                allowed="、".join(possible),
+                advice="在运行配置里写 county: <名字>，并照 configs/county/demo.yaml 写县配置。",
+            )
+        )
+    return names
 
 
 def _print_plans(names: tuple[str, ...], config: RunConfig, paths: Any) -> None:
@@ -271,17 +313,18 @@ def _print_plans(names: tuple[str, ...], config: RunConfig, paths: Any) -> None:
 
 def _plans(config: RunConfig, paths: Any) -> list[Any]:
     from pipeline.io.digests import DigestCache
-    from pipeline.stages.runner import STAGES, plan_stage
+    from pipeline.stages.catalogue import stages_of
+    from pipeline.stages.runner import plan_stage
 
     cache = DigestCache(paths.digest_cache)
-    return [plan_stage(stage, config, paths, cache) for stage in STAGES]
+    return [plan_stage(stage, config, paths, cache) for stage in stages_of(config)]
 
 
 def _load(run: str, data_dir: Path, config_dir: Path) -> tuple[RunConfig, Any]:
     from pipeline.config.load import load_run
     from pipeline.io.runs import RunPaths
 
-    config = load_run(config_dir / "runs" / f"{run}.yaml")
+    config = load_run(config_dir / "runs" / f"{run}.yaml", data_dir)
     return config, RunPaths.for_run(data_dir, config.run)
 
 

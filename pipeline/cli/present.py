@@ -12,6 +12,7 @@ from pipeline import __version__
 from pipeline.units import format_mu100
 
 if TYPE_CHECKING:
+    from pipeline.io.runs import RunPaths
     from pipeline.stages.compare import Comparison
     from pipeline.stages.runner import Outcome
 
@@ -71,6 +72,14 @@ def summarise_comparison(result: Comparison, out: Path, seconds: float) -> None:
         f"成果：{out}（patches.gpkg、change.tif、score.tif、kind.tif、quicklook.png），"
         f"用时 {seconds:.1f} 秒"
     )
+
+
+def summarise_quarter(outcomes: list[Outcome], paths: RunPaths) -> None:
+    """The end summary of a quarter: what was found, what waits for whom, where to look."""
+    counts = {outcome.stage.name: outcome.counts for outcome in outcomes}
+    if "package" not in counts:
+        return
+    say("—— 本期小结（图斑都是线索，疑似，待核查） ——")
 
 
 def log(path: Path, outcomes: list[Outcome], seconds: float) -> None:

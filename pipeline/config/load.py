@@ -8,16 +8,22 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import TypeVar
 
-from pipeline.config.models import RunConfig
+from pipeline.config.models import CountyConfig, ImageInput, RunConfig
 from pipeline.errors import Finding, InputError, PipelineError, RuleError
 from pipeline.rules.parameters import RuleParameter, RuleSet
 from pipeline.schema.codes import CodeTable, build_code_table
 from pipeline.schema.document import parse_document
+from pipeline.schema.model import Frozen
+
+Model = TypeVar("Model", bound=Frozen)
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 """The configuration shipped with the program."""
-CHANGE_KIND_CODES = CONFIG_DIR / "codes" / "change_kind.csv"
+RULES_DIR = CONFIG_DIR / "rules"
+CODES_DIR = CONFIG_DIR / "codes"
+CHANGE_KIND_CODES = CODES_DIR / "change_kind.csv"
 
 
 def load_kind_codes() -> dict[int, str]:
@@ -26,16 +32,66 @@ def load_kind_codes() -> dict[int, str]:
     return {int(columns["value"]): code for code, columns in table.attributes.items()}
 
 
-def load_run(path: Path) -> RunConfig:
-    """The configuration of a run."""
+def load_run(path: Path, data_dir: Path | None = None) -> RunConfig:
+    """The configuration of a run, with its county's code, name and layers filled in.
+
+    The county's file is looked for in the folder `county` beside the one the run's file is in.
+    Relative paths count from `data_dir`; None leaves them as they are written.
+    """
+    run = _load_model(path, RunConfig)
+    if run.county is not None:
+        county_path = path.parent.parent / "county" / f"{run.county}.yaml"
+        run = _in_county(run, _load_model(county_path, CountyConfig), path)
+    return run if data_dir is None else _located(run, data_dir)
+
+
+def _load_model(path: Path, model: type[Model]) -> Model:
     return parse_document(
         _read_text(path),
         path.as_posix(),
-        RunConfig,
+        model,
         syntax_code="E-CONFIG-SYNTAX",
         value_code="E-CONFIG-VALUE",
         error=InputError,
     )
+
+
+def _in_county(run: RunConfig, county: CountyConfig, path: Path) -> RunConfig:
+    """What the run does not say itself, its county says; a layer of the run replaces its name."""
+    stated = run.model_fields_set
+    if "county_code" in stated and run.county_code != county.county_code:
+        what = "运行配置的县代码与县配置不同。"
+        advice = "删去运行配置里的 county_code，或改正 county。"
+        raise InputError(
+            Finding(
+                "E-CONFIG-VALUE", what, path.as_posix(), run.county_code, county.county_code, advice
+            )
+        )
+    return run.model_copy(
+        update={
+            "county_code": county.county_code,
+            "county_name": run.county_name or county.county_name,
+            "layers": {**county.layers, **run.layers},
+        }
+    )
+
+
+def _located(run: RunConfig, data_dir: Path) -> RunConfig:
+    """The same run with every relative path below the data folder."""
+
+    def place(path: str) -> str:
+        return str(data_dir / path)
+
+    def image(given: ImageInput) -> ImageInput:
+        mask = None if given.mask is None else place(given.mask)
+        return given.model_copy(update={"path": place(given.path), "mask": mask})
+
+    layers = {
+        name: tuple(one.model_copy(update={"path": place(one.path)}) for one in sources)
+        for name, sources in run.layers.items()
+    }
+    located = {"before": image(run.before), "after": image(run.after), "layers": layers}
+    return run.model_copy(update=located)
 
 
 def load_codes(path: Path) -> CodeTable:

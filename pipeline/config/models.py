@@ -6,7 +6,8 @@ To add a parameter model: import it and give it one line in the stage's class be
 from __future__ import annotations
 
 import datetime
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -22,6 +23,7 @@ from pipeline.patches.measures import PatchParams
 from pipeline.scene import BAND_ROLES
 from pipeline.schema.messages import suggest
 from pipeline.schema.model import Frozen, refusal
+from pipeline.schema.reference import REFERENCE_LAYERS
 
 
 class AlignSettings(Frozen):
@@ -50,12 +52,35 @@ class ExtractSettings(Frozen):
     patches: PatchParams = Field(default=PatchParams(), description="图斑轮廓与量算")
 
 
+class OverlaySettings(Frozen):
+    """Settings of the stage `overlay`."""
+
+
+class ScreenSettings(Frozen):
+    """Settings of the stage `screen`."""
+
+
+class PackageSettings(Frozen):
+    """Settings of the stage `package`."""
+
+
 class Settings(Frozen):
     """Every setting that can change a result."""
 
     align: AlignSettings = Field(default=AlignSettings(), description="配准归一")
     detect: DetectSettings = Field(default=DetectSettings(), description="变化检测")
     extract: ExtractSettings = Field(default=ExtractSettings(), description="图斑提取")
+    overlay: OverlaySettings = Field(default=OverlaySettings(), description="套合分析")
+    screen: ScreenSettings = Field(default=ScreenSettings(), description="合规初判")
+    package: PackageSettings = Field(default=PackageSettings(), description="核查包")
+
+
+def _layer_name(name: str) -> str:
+    if name not in REFERENCE_LAYERS:
+        allowed = "、".join(f"{key}（{spec.label_zh}）" for key, spec in REFERENCE_LAYERS.items())
+        advice = suggest(name, REFERENCE_LAYERS) or "用列出的图层名。"
+        raise refusal(f"没有参考图层“{name}”", allowed=allowed, advice=advice)
+    return name
 
 
 def _band_role(role: str) -> str:
@@ -74,10 +99,13 @@ BandRole = Annotated[
 class ImageInput(Frozen):
     """One image of the pair."""
 
-    path: str = Field(min_length=1, description="影像文件路径")
+    path: str = Field(min_length=1, description="影像文件路径；相对路径从数据文件夹算起")
     date: datetime.date | None = Field(default=None, description="影像时相，YYYY-MM-DD")
     bands: tuple[BandRole, ...] | None = Field(
         default=None, min_length=1, description="按文件顺序的波段角色，例如 [blue, green, red, nir]"
+    )
+    mask: str | None = Field(
+        default=None, description="影像供方的云掩膜：0 清晰，1 无数据，2 云，3 云影；与影像同一格网"
     )
 
     @field_validator("bands")
@@ -91,6 +119,44 @@ class ImageInput(Frozen):
         return bands
 
 
+LayerName = Annotated[str, AfterValidator(_layer_name)]
+
+
+class LayerSource(Frozen):
+    """Where one reference layer (参考图层) comes from, and how its fields are called there."""
+
+    path: str = Field(
+        min_length=1,
+        description="文件路径（shp、gdb、gpkg、geojson、csv）；相对路径从数据文件夹算起",
+    )
+    layer: str | None = Field(default=None, description="文件内的图层名；只有一个图层时不用写")
+    encoding: str | None = Field(
+        default=None, description="文字编码，如 GBK、UTF-8；不写则自动判断并在报告中说明"
+    )
+    crs: str | None = Field(
+        default=None, description="坐标系，如 EPSG:4526；只在文件没有写明坐标系时填写"
+    )
+    fields: Mapping[str, str] = Field(default={}, description="本程序字段: 源文件字段")
+    constants: Mapping[str, str] = Field(default={}, description="本程序字段: 全图层同一个值")
+    values: Mapping[str, Mapping[str, str]] = Field(
+        default={}, description="本程序字段: {源文件取值: 本程序取值}"
+    )
+    units: Mapping[str, Literal["m2", "mu", "ha", "km2"]] = Field(
+        default={}, description="面积字段: 源文件的单位"
+    )
+    vintage: datetime.date | None = Field(default=None, description="数据时点，YYYY-MM-DD")
+
+
+class CountyConfig(Frozen):
+    """One county: its code and its reference layers."""
+
+    county_code: str = Field(pattern=r"^[0-9]{6}$", description="6 位县级行政区划代码，须加引号")
+    county_name: str = Field(min_length=1, description="县名")
+    layers: Mapping[LayerName, tuple[LayerSource, ...]] = Field(
+        default={}, description="参考图层；一个图层可以由几个文件拼成"
+    )
+
+
 class RunConfig(Frozen):
     """One run: which county, which two images, which settings."""
 
@@ -98,8 +164,23 @@ class RunConfig(Frozen):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$",
         description="运行编号：字母、数字、下划线、短横，例如 2026Q1",
     )
+    county: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$",
+        description="县配置的名字：configs/county/<名字>.yaml；只比较影像时不用写",
+    )
     county_code: str = Field(
-        default="000000", pattern=r"^[0-9]{6}$", description="6 位县级行政区划代码，须加引号"
+        default="000000",
+        pattern=r"^[0-9]{6}$",
+        description="6 位县级行政区划代码；写了 county 时取自县配置",
+    )
+    county_name: str = Field(default="", description="县名；写了 county 时取自县配置")
+    period: str = Field(default="", description="期次名称，例如 2026年第一季度；印在每份成果上")
+    issued_on: datetime.date | None = Field(
+        default=None, description="核查任务下发日期，YYYY-MM-DD；由它推算核查期限"
+    )
+    layers: Mapping[LayerName, tuple[LayerSource, ...]] = Field(
+        default={}, description="本次运行专有的图层（如下发图斑），同名的代替县配置里的"
     )
     before: ImageInput = Field(description="变化前影像（前时相）")
     after: ImageInput = Field(description="变化后影像（后时相）")

@@ -180,10 +180,20 @@ def digest_files(
         return dict(zip(paths, pool.map(compute, paths.values()), strict=True))
 
 
-def digest_tree(folder: Path, cache: DigestCache | None = None) -> dict[str, FileDigest]:
-    """Digests of all files below a folder, by relative path with forward slashes."""
-    files = {path.relative_to(folder).as_posix(): path for path in tree_files(folder)}
-    return digest_files(files, cache)
+def digest_tree(
+    folders: Mapping[str, Path], cache: DigestCache | None = None
+) -> dict[str, FileDigest]:
+    """Digests of all files below some folders, by name as `named_files` gives it."""
+    return digest_files(named_files(folders), cache)
+
+
+def named_files(folders: Mapping[str, Path]) -> dict[str, Path]:
+    """All files below some folders by the folder's prefix and the relative path, with slashes."""
+    return {
+        f"{prefix}{path.relative_to(folder).as_posix()}": path
+        for prefix, folder in folders.items()
+        for path in tree_files(folder)
+    }
 
 
 def tree_files(folder: Path) -> list[Path]:

@@ -18,13 +18,13 @@ from pipeline.io.digests import (
     FileDigest,
     compute_digest,
     digest_files,
-    tree_files,
+    named_files,
 )
 from pipeline.io.runs import MANIFEST_NAME
 
 SCHEMA_VERSION = 1
 
-_SIDECAR_SUFFIXES = ("-wal", "-shm", "-journal", ".aux.xml")
+SIDECAR_SUFFIXES = ("-wal", "-shm", "-journal", ".aux.xml")
 """What QGIS leaves beside a file it shows. Harmless: journals are read along by the digest, and our
 raster readers ignore .aux.xml."""
 
@@ -130,15 +130,18 @@ def differences(expected: ManifestHead, found: StageManifest) -> list[str]:
 
 
 def verify_outputs(
-    folder: Path, manifest: StageManifest, cache: DigestCache | None = None
+    folders: Mapping[str, Path], manifest: StageManifest, cache: DigestCache | None = None
 ) -> list[Finding]:
-    """Compare a stage folder with its manifest; without a cache every byte is read again."""
-    present = {path.relative_to(folder).as_posix(): path for path in tree_files(folder)}
+    """Compare a stage's folders with its manifest; without a cache every byte is read again.
+
+    `folders` by the prefix of their files' names; the stage's own has the prefix "".
+    """
+    present = named_files(folders)
     present.pop(MANIFEST_NAME, None)
     findings: list[Finding] = []
     for name, recorded in sorted(manifest.outputs.items()):
         path = present.pop(name, None)
-        findings += _verify_file(folder / name, path is not None, recorded, cache)
+        findings += _verify_file(path or folders[""] / name, path is not None, recorded, cache)
     findings += [_verify_extra(path, name, manifest) for name, path in sorted(present.items())]
     return findings
 
@@ -191,7 +194,7 @@ def _verify_file(
 def _verify_extra(path: Path, name: str, manifest: StageManifest) -> Finding:
     if any(
         name.endswith(suffix) and name.removesuffix(suffix) in manifest.outputs
-        for suffix in _SIDECAR_SUFFIXES
+        for suffix in SIDECAR_SUFFIXES
     ):
         return _opened("其他程序打开成果后留下的附属文件。", path, "可以删除，不影响结果。")
     return _changed("多出一个清单上没有的文件。", path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 MANIFEST_NAME = "manifest.json"
@@ -11,6 +13,8 @@ MANIFEST_NAME = "manifest.json"
 LOG_NAME = "run.log"
 WORK_FOLDER = "work"
 """Where `compare` keeps its stages inside the output folder."""
+FOLDERS = {"package": "packages"}
+"""Stages whose folder is called otherwise."""
 PUBLISHED = (
     "score.tif",
     "change.tif",
@@ -28,8 +32,8 @@ class RunPaths:
 
     root: Path
     """Folder of the run."""
-    staged: tuple[str, Path] | None = None
-    """A stage being written and the temporary folder that stands for its final one."""
+    staged: Mapping[str, Path] = field(default_factory=dict)
+    """Folders being written, and the temporary ones that stand for them."""
 
     @classmethod
     def for_run(cls, data_dir: Path, run: str) -> RunPaths:
@@ -38,13 +42,15 @@ class RunPaths:
 
     def stage_dir(self, stage: str) -> Path:
         """Folder that a stage owns and replaces as a whole."""
-        if self.staged is not None and self.staged[0] == stage:
-            return self.staged[1]
-        return self.root / stage
+        return self.staged.get(stage, self.root / FOLDERS.get(stage, stage))
 
-    def writing(self, stage: str, folder: Path) -> RunPaths:
-        """The same paths while `stage` writes into `folder`; other stages stay where they are."""
-        return replace(self, staged=(stage, folder))
+    def writing(self, folders: Mapping[str, Path]) -> RunPaths:
+        """The same paths while folders are written elsewhere; the others stay where they are."""
+        return replace(self, staged=folders)
+
+    def kept(self, stage: str) -> Path:
+        """Where results that people had filled in are kept when the stage runs again."""
+        return self.root / "kept" / FOLDERS.get(stage, stage)
 
     def manifest(self, stage: str) -> Path:
         """Manifest of a stage, written last."""
@@ -109,6 +115,50 @@ class RunPaths:
     def extract_summary(self) -> Path:
         """Counts of kept and dropped objects, observed share."""
         return self.stage_dir("extract") / "summary.json"
+
+    @property
+    def intake_layers(self) -> Path:
+        """Normalised reference layers."""
+        return self.stage_dir("intake") / "layers.gpkg"
+
+    @property
+    def intake_findings(self) -> Path:
+        """Every problem of the inputs with its place."""
+        return self.stage_dir("intake") / "findings.gpkg"
+
+    @property
+    def intake_findings_csv(self) -> Path:
+        """The same problems as a table for Excel."""
+        return self.stage_dir("intake") / "findings.csv"
+
+    @property
+    def intake_report(self) -> Path:
+        """One page for people: what came in, in which state."""
+        return self.stage_dir("intake") / "report.html"
+
+    @property
+    def overlay(self) -> Path:
+        """Patches with areas by layer, and the parts they are made of."""
+        return self.stage_dir("overlay") / "overlay.gpkg"
+
+    @property
+    def screened(self) -> Path:
+        """Screened patches and the reasons."""
+        return self.stage_dir("screen") / "screened.gpkg"
+
+    @property
+    def packages(self) -> Path:
+        """Folder of the townships' verification packages."""
+        return self.stage_dir("package")
+
+    def package(self, township_code: str, township_name: str) -> Path:
+        """Folder of one township's package; the zip lies beside it under the same name."""
+        return self.packages / f"{township_code}_{unicodedata.normalize('NFC', township_name)[:20]}"
+
+    @property
+    def delivery(self) -> Path:
+        """Folder of what the bureau keeps: county file, project, empty forms."""
+        return self.stage_dir("delivery")
 
     @property
     def log(self) -> Path:

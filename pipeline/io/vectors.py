@@ -25,7 +25,7 @@ from pipeline.io.atomic import staging_file
 from pipeline.io.geopackage import open_read_only, user_tables
 from pipeline.schema.check import GEOMETRY_COLUMN, require
 from pipeline.schema.fields import Dtype, FieldSpec
-from pipeline.schema.layers import LayerSpec
+from pipeline.schema.layer import LayerSpec
 
 FIXED_STAMP = "2000-01-01T00:00:00Z"
 """Default of the date inside the files: a clock would make equal contents differ in bytes."""
@@ -153,7 +153,7 @@ def _write_layer(
         layer=spec.name,
         driver="GPKG",
         geometry_type=spec.geometry,
-        promote_to_multi=spec.geometry == "MultiPolygon",
+        promote_to_multi=str(spec.geometry).startswith("Multi"),
         crs=crs_wkt or _UNDEFINED_CRS,
         encoding="UTF-8",
         append=not is_first,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Finding, InputError
 from pipeline.schema.fields import FIELDS, Dtype
-from pipeline.schema.layers import LayerSpec
+from pipeline.schema.layer import LayerSpec
 
 MAX_ROWS_NAMED = 20
 """Rows listed by id in one finding; the rest are counted."""
@@ -142,7 +142,7 @@ def _check_key(table: pd.DataFrame, spec: LayerSpec, where: str) -> list[Finding
 def _check_geometry(table: pd.DataFrame, spec: LayerSpec, where: str) -> list[Finding]:
     geometry = np.asarray(table[GEOMETRY_COLUMN], dtype=object)
     missing = shapely.is_missing(geometry) | shapely.is_empty(geometry)
-    allowed = {str(spec.geometry)} | ({"Polygon"} if spec.geometry == "MultiPolygon" else set())
+    allowed = {str(spec.geometry), str(spec.geometry).removeprefix("Multi")}
     types = np.array([getattr(shape, "geom_type", "") for shape in geometry], dtype=object)
     mistyped = ~missing & ~np.isin(types.astype(str), sorted(allowed))
     invalid = ~missing & ~shapely.is_valid(geometry)

@@ -2,33 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-from pipeline.schema.fields import FIELDS, FieldSpec
-
-GeometryType = Literal["Polygon", "MultiPolygon", "Point"]
-
-
-@dataclass(frozen=True)
-class LayerSpec:
-    """Structure of one layer of one of our own files."""
-
-    name: str
-    """Layer name inside the GeoPackage."""
-    label_zh: str
-    fields: tuple[str, ...]
-    """Field names in file order, all in `FIELDS`."""
-    geometry: GeometryType | None
-    """None for a table without geometry. MultiPolygon also takes Polygons, promoted on writing."""
-    key: tuple[str, ...]
-    """Fields that together name a row: never NULL, never twice."""
-
-    @property
-    def field_specs(self) -> tuple[FieldSpec, ...]:
-        """The registered specification of every field, in file order."""
-        return tuple(FIELDS[name] for name in self.fields)
-
+from pipeline.schema.layer import LayerSpec
+from pipeline.schema.reference import REFERENCE_LAYERS
 
 _MEASURES = (
     "before_date",
@@ -49,7 +24,7 @@ _MEASURES = (
 PATCHES = LayerSpec(
     name="patches",
     label_zh="变化图斑",
-    fields=("patch_id", "source", "theme", *_MEASURES, "area_mu100"),
+    fields=("patch_id", "issued_id", "source", "theme", *_MEASURES, "area_mu100"),
     geometry="MultiPolygon",
     key=("patch_id",),
 )
@@ -71,5 +46,136 @@ TIE_POINTS = LayerSpec(
     key=("point_id",),
 )
 
-LAYERS: dict[str, LayerSpec] = {spec.name: spec for spec in (PATCHES, DROPPED, TIE_POINTS)}
-"""Every layer by name."""
+OVERLAID = LayerSpec(
+    name="patches",
+    label_zh="变化图斑（套合）",
+    fields=(
+        *PATCHES.fields,
+        "township_code",
+        "township_name",
+        "village_code",
+        "village_name",
+        "responsible_code",
+        "responsible_candidates",
+        "straddles",
+        "patrol_area_id",
+        "patrol_grade",
+        "responsible_person",
+        "cultivated_m2",
+        "other_agricultural_m2",
+        "unused_m2",
+        "construction_m2",
+        "unclassified_m2",
+        "cultivated_net_m2",
+        "pbf_m2",
+        "redline_m2",
+        "reserve_m2",
+        "approved_m2",
+        "supplied_m2",
+        "registered_m2",
+        "facility_m2",
+        "temporary_m2",
+        "plan_conform_m2",
+        "plan_nonconform_m2",
+    ),
+    geometry="MultiPolygon",
+    key=("patch_id",),
+)
+
+PARTS = LayerSpec(
+    name="parts",
+    label_zh="套合分块",
+    fields=(
+        "part_id",
+        "patch_id",
+        "township_code",
+        "village_code",
+        "land_use_id",
+        "land_class_code",
+        "land_category",
+        "land_use_date",
+        "bund_ratio",
+        "pbf_id",
+        "redline_id",
+        "reserve_id",
+        "urban_boundary_id",
+        "settlement_id",
+        "plan_zone_id",
+        "plan_zone_code",
+        "is_plan_conforming",
+        "approval_id",
+        "supply_id",
+        "registration_id",
+        "facility_id",
+        "temporary_id",
+        "permit_class",
+        "planning_permit_id",
+        "mining_right_id",
+        "patrol_area_id",
+        "area_m2",
+        "area_mu100",
+    ),
+    geometry="MultiPolygon",
+    key=("part_id",),
+)
+
+SCREENED = LayerSpec(
+    name="patches",
+    label_zh="变化图斑（初判）",
+    fields=(
+        *OVERLAID.fields,
+        "suspected_class",
+        "violation_kinds",
+        "primary_kind",
+        "flags",
+        "reasons",
+        "missing_evidence",
+        "handling_route",
+        "priority",
+        "priority_parts",
+        "due_date",
+        "rule_set",
+    ),
+    geometry="MultiPolygon",
+    key=("patch_id",),
+)
+
+REASONS = LayerSpec(
+    name="reasons",
+    label_zh="初判理由",
+    fields=("patch_id", "reason_no", "step", "rule_id", "text_zh", "reference_zh", "is_assumption"),
+    geometry=None,
+    key=("patch_id", "reason_no"),
+)
+
+FINDINGS = LayerSpec(
+    name="findings",
+    label_zh="入库检查问题",
+    fields=(
+        "finding_no",
+        "finding_code",
+        "severity",
+        "layer_name",
+        "source_file",
+        "source_row",
+        "what_zh",
+        "value_text",
+        "allowed_text",
+        "advice_zh",
+    ),
+    geometry="Point",
+    key=("finding_no",),
+)
+
+LAYERS: tuple[LayerSpec, ...] = (
+    PATCHES,
+    DROPPED,
+    TIE_POINTS,
+    OVERLAID,
+    PARTS,
+    SCREENED,
+    REASONS,
+    FINDINGS,
+    *REFERENCE_LAYERS.values(),
+)
+"""Every layer of our own files."""

@@ -26,7 +26,8 @@ from pipeline.patches.components import ComponentBuilder, Components, ComponentS
 from pipeline.patches.measures import DropReason, classify_drops, patch_ids
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.table import measure_components
-from pipeline.schema.layers import DROPPED, PATCHES, LayerSpec
+from pipeline.schema.layer import LayerSpec
+from pipeline.schema.layers import DROPPED, PATCHES
 from pipeline.stages.context import StageContext, StageReport
 
 
@@ -59,7 +60,7 @@ def run(context: StageContext) -> StageReport:
         after_date=fit["after_date"],
     )
     after_date = context.run.after.date
-    kept = table[is_kept].assign(source="detected", theme="land")
+    kept = table[is_kept].assign(source="detected", theme="land", issued_id=None)
     kept["patch_id"] = patch_ids(
         context.run.county_code, after_date.year if after_date else None, len(kept)
     )

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.load import CHANGE_KIND_CODES
+from pipeline.config.load import RULES_DIR, load_rules
 from pipeline.config.models import RunConfig
 from pipeline.errors import Finding, Severity
 from pipeline.io.atomic import staging_folder
 from pipeline.io.code_digest import code_digest
 from pipeline.io.digests import DigestCache, digest_tree
+from pipeline.io.kept import keep_edits
 from pipeline.io.manifest import (
     ManifestHead,
     StageManifest,
@@ -31,68 +33,10 @@ from pipeline.io.manifest import (
 )
 from pipeline.io.rasters import close_handles
 from pipeline.io.runs import RunPaths
-from pipeline.io.scenes import META_FILE
+from pipeline.stages.catalogue import Stage, stage_by_name
 from pipeline.stages.context import StageContext
 
 TABLES_MODULE = "pipeline.io.vectors"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One Make target: what it reads, which settings decide its result, where its code is."""
-
-    name: str
-    label_zh: str
-    inputs: Callable[[RunConfig, RunPaths], dict[str, Path]]
-    settings: Callable[[RunConfig], dict[str, Any]]
-
-    @property
-    def module(self) -> str:
-        """The stage's module; imported only when it runs."""
-        return f"pipeline.stages.{self.name}"
-
-
-STAGES: tuple[Stage, ...] = (
-    Stage(
-        "align",
-        "配准归一",
-        lambda run, paths: _images_with_meta(run),
-        lambda run: {
-            "align": run.settings.align.model_dump(mode="json"),
-            "gsd_m": run.gsd_m,
-            "bands": {"before": run.before.bands, "after": run.after.bands},
-            "dates": {"before": _iso(run.before.date), "after": _iso(run.after.date)},
-        },
-    ),
-    Stage(
-        "detect",
-        "变化检测",
-        lambda run, paths: {
-            "before": paths.align_before,
-            "after": paths.align_after,
-            "valid": paths.align_valid,
-            "fit": paths.align_fit,
-        },
-        lambda run: {"detect": run.settings.detect.model_dump(mode="json"), "gsd_m": run.gsd_m},
-    ),
-    Stage(
-        "extract",
-        "图斑提取",
-        lambda run, paths: {
-            "score": paths.detect_score,
-            "kind": paths.detect_kind,
-            "fit": paths.align_fit,
-            "change_kind_codes": CHANGE_KIND_CODES,
-        },
-        lambda run: {
-            "extract": run.settings.extract.model_dump(mode="json"),
-            "county_code": run.county_code,
-            "dates": {"before": _iso(run.before.date), "after": _iso(run.after.date)},
-            "gsd_m": run.gsd_m,
-        },
-    ),
-)
-"""The stages in order. Every one depends on files of earlier ones only."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +65,6 @@ class Outcome:
     notices: tuple[Finding, ...] = ()
 
 
-def stage_by_name(name: str) -> Stage:
-    """The stage called `name`; KeyError if there is none."""
-    return next(stage for stage in STAGES if stage.name == name)
-
-
 def plan_stage(stage: Stage, run: RunConfig, paths: RunPaths, cache: DigestCache) -> Plan:
     """Compare a stage with its manifest. Inputs that do not exist yet count as a reason."""
     manifest = read_manifest(paths.manifest(stage.name))
@@ -138,7 +77,7 @@ def plan_stage(stage: Stage, run: RunConfig, paths: RunPaths, cache: DigestCache
     reasons = differences(_head(stage, run, inputs, cache), manifest)
     broken = [
         f"{finding.what}（{Path(finding.where).name}）"
-        for finding in verify_outputs(paths.stage_dir(stage.name), manifest, cache)
+        for finding in verify_stage(stage, paths, manifest, cache)
         if finding.severity is Severity.BLOCK
     ]
     return Plan(stage, tuple(reasons + broken), manifest)
@@ -155,17 +94,38 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
     threading.Thread(target=importlib.import_module, args=(TABLES_MODULE,), daemon=True).start()
     close_handles()
     inputs = stage.inputs(context.run, paths)
-    with ThreadPoolExecutor(1) as beside, staging_folder(paths.stage_dir(stage.name)) as folder:
+    kept: tuple[Finding, ...] = ()
+    if stage.keeps_edits and plan.manifest is not None:
+        kept = keep_edits(paths.kept(stage.name), _folders(stage, paths), plan.manifest, cache)
+    with ThreadPoolExecutor(1) as beside, ExitStack() as staging:
+        folders = {
+            name: staging.enter_context(staging_folder(paths.stage_dir(name)))
+            for name in (*stage.also_writes, stage.name)
+        }
         # Hashing hundreds of megabytes goes on beside the stage's own start.
         head = beside.submit(_head, stage, context.run, inputs, cache)
-        staged = replace(context, paths=paths.writing(stage.name, folder))
-        report = importlib.import_module(stage.module).run(staged)
+        report = importlib.import_module(stage.module).run(
+            replace(context, paths=paths.writing(folders))
+        )
         close_handles()
-    outputs = digest_tree(paths.stage_dir(stage.name), cache)
+    outputs = digest_tree(_folders(stage, paths), cache)
     finished = StageManifest(head.result(), report.counts, outputs, report.notices)
     write_manifest(paths.manifest(stage.name), finished)
     cache.save()
-    return Outcome(stage, True, report.counts, report.notices)
+    return Outcome(stage, True, report.counts, (*report.notices, *kept))
+
+
+def verify_stage(
+    stage: Stage, paths: RunPaths, manifest: StageManifest, cache: DigestCache | None = None
+) -> list[Finding]:
+    """Compare all folders of a stage with its manifest."""
+    return verify_outputs(_folders(stage, paths), manifest, cache)
+
+
+def _folders(stage: Stage, paths: RunPaths) -> dict[str, Path]:
+    """The folders a stage owns by the prefix of their files' names in the manifest."""
+    own = paths.stage_dir(stage.name)
+    return {"": own} | {f"../{name}/": paths.stage_dir(name) for name in stage.also_writes}
 
 
 def run_stages(names: tuple[str, ...], context: StageContext) -> list[Outcome]:
@@ -181,17 +141,6 @@ def _head(
         stage=stage.name,
         inputs=record_inputs(inputs, cache),
         settings=stage.settings(run),
-        rules=None,
+        rules=load_rules(RULES_DIR).digest() if stage.uses_rules else None,
         code=code_digest(stage.module),
     )
-
-
-def _images_with_meta(run: RunConfig) -> dict[str, Path]:
-    """The two images, and the `meta.yaml` beside them that may name their bands."""
-    images = {"before": Path(run.before.path), "after": Path(run.after.path)}
-    meta = {f"{name}_meta": path.parent / META_FILE for name, path in images.items()}
-    return images | {name: path for name, path in meta.items() if path.is_file()}
-
-
-def _iso(date: Any) -> str | None:
-    return None if date is None else date.isoformat()

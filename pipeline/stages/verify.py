@@ -11,19 +11,20 @@ from pipeline.io.reports import read_json
 from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER, RunPaths
 from pipeline.io.vectors import stream_records
 from pipeline.schema.layers import DROPPED, PATCHES
-from pipeline.stages.runner import STAGES
+from pipeline.stages.catalogue import STAGES, Stage
+from pipeline.stages.runner import verify_stage
 from pipeline.units import mu100_from_m2
 
 SUM_TOLERANCE = 1e-9
 """Relative difference allowed between two orders of adding the same floats."""
 
 
-def verify_run(paths: RunPaths) -> list[Finding]:
+def verify_run(paths: RunPaths, stages: tuple[Stage, ...]) -> list[Finding]:
     """Everything that is not as written: digests first, then the arithmetic of the patch table.
 
     A stage that is not complete is a notice; if none is, there is nothing to vouch for.
     """
-    manifests = {stage: read_manifest(paths.manifest(stage.name)) for stage in STAGES}
+    manifests = {stage: read_manifest(paths.manifest(stage.name)) for stage in stages}
     severity = Severity.NOTICE if any(manifests.values()) else Severity.BLOCK
     findings: list[Finding] = []
     for stage, manifest in manifests.items():
@@ -39,7 +40,7 @@ def verify_run(paths: RunPaths) -> list[Finding]:
                 )
             )
         else:
-            findings += verify_outputs(folder, manifest)
+            findings += verify_stage(stage, paths, manifest)
     is_readable = not any(finding.severity is Severity.BLOCK for finding in findings)
     if is_readable and paths.extract_patches.is_file():
         findings += verify_patch_sums(paths.extract_patches, paths.extract_summary)
@@ -48,12 +49,13 @@ def verify_run(paths: RunPaths) -> list[Finding]:
 
 def verify_comparison(out: Path) -> list[Finding]:
     """The stages of a `compare` output folder and the files published from them."""
-    findings = verify_run(RunPaths(out / WORK_FOLDER))
+    stages = tuple(stage for stage in STAGES if not stage.needs_county)
+    findings = verify_run(RunPaths(out / WORK_FOLDER), stages)
     manifest = read_manifest(out / MANIFEST_NAME)
     if manifest is not None:
         findings += [
             finding
-            for finding in verify_outputs(out, manifest)
+            for finding in verify_outputs({"": out}, manifest)
             if Path(finding.where).parent == out and Path(finding.where).name in PUBLISHED
         ]
     return findings

@@ -253,7 +253,7 @@ def test_all_missing_files_are_reported_at_once(tmp_path: Path) -> None:
 def test_tree_is_keyed_by_relative_path(tmp_path: Path, points: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.bin").write_bytes(b"a")
-    found = digest_tree(tmp_path)
+    found = digest_tree({"": tmp_path})
     assert set(found) == {"points.gpkg", "sub/a.bin"}
     assert found["points.gpkg"] == FileDigest(
         content_digest(points), "content", points.stat().st_size, file_sha256(points)

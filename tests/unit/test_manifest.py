@@ -53,7 +53,7 @@ def finished_stage(folder: Path) -> StageManifest:
     write_layers(folder / "tie_points.gpkg", {TIE_POINTS: table}, None)
     (folder / "sub").mkdir()
     (folder / "sub" / "before.tif").write_bytes(b"pixels")
-    manifest = StageManifest(HEAD, {"点数": 1, "rmse_px": 0.1}, digest_tree(folder))
+    manifest = StageManifest(HEAD, {"点数": 1, "rmse_px": 0.1}, digest_tree({"": folder}))
     write_manifest(folder / "manifest.json", manifest)
     return manifest
 
@@ -151,8 +151,8 @@ def test_several_differences_are_all_told() -> None:
 
 def test_untouched_results_verify(tmp_path: Path) -> None:
     manifest = finished_stage(tmp_path)
-    assert verify_outputs(tmp_path, manifest) == []
-    assert verify_outputs(tmp_path, manifest, DigestCache()) == []
+    assert verify_outputs({"": tmp_path}, manifest) == []
+    assert verify_outputs({"": tmp_path}, manifest, DigestCache()) == []
 
 
 def test_opened_but_equal_is_a_notice(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_opened_but_equal_is_a_notice(tmp_path: Path) -> None:
     change_points(tmp_path, "UPDATE gpkg_contents SET last_change = '2030-01-01T00:00:00Z'")
     (tmp_path / "sub" / "before.tif.aux.xml").write_text("<PAMDataset/>")
     (tmp_path / "tie_points.gpkg-shm").write_bytes(b"")
-    findings = verify_outputs(tmp_path, manifest)
+    findings = verify_outputs({"": tmp_path}, manifest)
     assert [finding.code for finding in findings] == ["N-VERIFY-OPENED"] * 3
     assert {finding.severity for finding in findings} == {Severity.NOTICE}
 
@@ -171,7 +171,7 @@ def test_changed_missing_and_extra_files_block(tmp_path: Path) -> None:
     (tmp_path / "sub" / "before.tif").unlink()
     (tmp_path / "sub" / "later.tif").write_bytes(b"")
     (tmp_path / "stray.tif.aux.xml").write_bytes(b"")
-    findings = verify_outputs(tmp_path, manifest)
+    findings = verify_outputs({"": tmp_path}, manifest)
     assert [finding.code for finding in findings] == ["E-VERIFY-CONTENT"] * 4
     assert {finding.severity for finding in findings} == {Severity.BLOCK}
     for finding, words in zip(findings, ("不见了", "内容", "多出", "多出"), strict=True):
@@ -182,7 +182,7 @@ def test_an_unreadable_result_blocks_without_ending_the_check(tmp_path: Path) ->
     manifest = finished_stage(tmp_path)
     (tmp_path / "tie_points.gpkg").write_bytes(b"SQLite format 3\0" + bytes(100))
     (tmp_path / "sub" / "before.tif").write_bytes(b"other")
-    codes = [finding.code for finding in verify_outputs(tmp_path, manifest)]
+    codes = [finding.code for finding in verify_outputs({"": tmp_path}, manifest)]
     assert codes == ["E-VERIFY-CONTENT", "E-VERIFY-CONTENT", "E-FILE-UNREADABLE"]
 
 
@@ -201,7 +201,7 @@ def test_run_paths_stay_inside_the_run_and_differ(tmp_path: Path) -> None:
 
 def test_a_stage_being_written_has_its_own_folder(tmp_path: Path) -> None:
     paths = RunPaths.for_run(tmp_path, "demo")
-    writing = paths.writing("align", tmp_path / "partial")
+    writing = paths.writing({"align": tmp_path / "partial"})
     assert writing.align_before == tmp_path / "partial" / "before.tif"
     assert writing.manifest("align") == tmp_path / "partial" / "manifest.json"
     assert writing.detect_score == paths.detect_score

@@ -14,7 +14,8 @@ from shapely.geometry import Point, Polygon, box
 from pipeline.errors import InputError
 from pipeline.schema.check import MAX_ROWS_NAMED, check_table, require
 from pipeline.schema.fields import FIELDS, FieldSpec
-from pipeline.schema.layers import LAYERS, TIE_POINTS, LayerSpec
+from pipeline.schema.layer import LayerSpec
+from pipeline.schema.layers import LAYERS, TIE_POINTS
 
 UNIT_SUFFIXES = {"m2", "m", "px", "mu100"}
 
@@ -33,7 +34,7 @@ def tie_points(n: int = 3, **columns: Any) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame({**data, **columns}, geometry="geometry", crs="EPSG:4526")
 
 
-@pytest.mark.parametrize("layer", LAYERS.values(), ids=lambda layer: layer.name)
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_layers_use_registered_fields_once(layer: LayerSpec) -> None:
     assert set(layer.fields) <= FIELDS.keys()
     assert len(set(layer.fields)) == len(layer.fields)
@@ -43,7 +44,7 @@ def test_layers_use_registered_fields_once(layer: LayerSpec) -> None:
 
 
 def test_every_registered_field_is_used() -> None:
-    assert FIELDS.keys() == {name for layer in LAYERS.values() for name in layer.fields}
+    assert FIELDS.keys() == {name for layer in LAYERS for name in layer.fields}
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=lambda field: field.name)

@@ -19,7 +19,8 @@ from shapely.geometry import MultiPolygon, box
 from pipeline.errors import InputError
 from pipeline.io.vectors import read_layer, stream_records, write_layers
 from pipeline.schema.fields import FIELDS, FieldSpec
-from pipeline.schema.layers import DROPPED, PATCHES, LayerSpec
+from pipeline.schema.layer import LayerSpec
+from pipeline.schema.layers import DROPPED, PATCHES
 
 CRS_4526 = CRS.from_epsg(4526).to_wkt()
 
