@@ -7,12 +7,16 @@ PY := .venv/bin/python
 STAMP := .venv/.ready$(subst /,_,$(PYTHON))
 RUN ?= demo
 OUT ?= data/runs/compare
-SCENE := data/raw/scene
+SEED ?= 1
+SIZE ?= 2048
+# 示例县：缺省的种子放在 data/ 下，其他种子各放一个文件夹，互不覆盖。
+DEMO_DATA ?= $(if $(filter 1,$(SEED)),data,data/seeds/$(SEED))
+DATA ?= $(DEMO_DATA)/raw/demo
 TESTS := $(PY) -m pytest $(PYTEST_ARGS)
-STAGE_NEEDS := setup $(if $(filter demo,$(RUN)),scene)
+STAGE_NEEDS := setup $(if $(filter demo,$(RUN)),demo)
 
-.PHONY: help setup scene run compare evaluate align detect extract status why verify config \
-	lint check test test-slow test-faults bench clean
+.PHONY: help setup demo run quarter compare evaluate intake align detect extract overlay screen package \
+	status why verify config lint check test test-slow test-faults test-qgis bench clean
 
 help: ## 列出全部目标
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -24,19 +28,25 @@ setup: $(STAMP) ## 建立运行环境 .venv（需要联网一次；PYTHON=python
 $(STAMP): pyproject.toml uv.lock scripts/setup.sh
 	@PYTHON="$(PYTHON)" sh scripts/setup.sh "$@"
 
-scene: setup ## 生成一小幅虚构的示范影像（已有则跳过）
-	@$(PY) scripts/make_scene.py --out $(SCENE) --seed 1
+demo: setup ## 生成示例县的影像和图层（虚构；SEED=1 SIZE=2048；已有则跳过）
+	@$(PY) scripts/make_demo.py --data "$(DEMO_DATA)" --seed $(SEED) --size $(SIZE)
 
-run: scene ## 示范：比较示范影像并评价精度；没有变化时不重算
-	@$(PY) -m pipeline evaluate $(SCENE) --out data/runs/scene
+run: demo ## 示范：生成示例县并跑完全部阶段；没有变化时不重算
+	@$(PY) -m pipeline run --run demo --data "$(DEMO_DATA)"
+
+quarter: $(STAGE_NEEDS) ## 一个季度：从入库检查到核查包（RUN=运行编号，缺省 demo）
+	@$(PY) -m pipeline quarter --run $(RUN)
 
 compare: setup ## 比较两期影像：BEFORE=前.tif AFTER=后.tif [OUT=成果文件夹 GSD=米 BANDS=波段 DETECTOR=检测器]
 	@$(if $(and $(BEFORE),$(AFTER)),,$(error 用法：make compare BEFORE=前.tif AFTER=后.tif OUT=成果文件夹))$(PY) -m pipeline compare "$(BEFORE)" "$(AFTER)" --out "$(OUT)" $(if $(GSD),--gsd $(GSD)) $(if $(BANDS),--bands "$(BANDS)") $(if $(DETECTOR),--detector $(DETECTOR))
 
-evaluate: setup ## 用带标注的影像评价精度：DATA=文件夹 [GSD=米 DETECTOR=检测器]
-	@$(if $(DATA),,$(error 用法：make evaluate DATA=带标注的文件夹))$(PY) -m pipeline evaluate "$(DATA)" $(if $(GSD),--gsd $(GSD)) $(if $(DETECTOR),--detector $(DETECTOR))
+evaluate: $(if $(filter %/raw/demo,$(DATA)),demo,setup) ## 评价精度：示例县对照真值（SEED=种子），或 DATA=带标注的文件夹 [GSD=米 DETECTOR=检测器]
+	@$(PY) -m pipeline evaluate "$(DATA)" $(if $(GSD),--gsd $(GSD)) $(if $(DETECTOR),--detector $(DETECTOR))
 
-align: $(STAGE_NEEDS) ## 配准归一（RUN=运行编号，缺省 demo）
+intake: $(STAGE_NEEDS) ## 入库检查（RUN=运行编号）
+	@$(PY) -m pipeline intake --run $(RUN)
+
+align: $(STAGE_NEEDS) ## 配准归一（RUN=运行编号；先运行 intake）
 	@$(PY) -m pipeline align --run $(RUN)
 
 detect: $(STAGE_NEEDS) ## 变化检测（RUN=运行编号；先运行 align）
@@ -44,6 +54,15 @@ detect: $(STAGE_NEEDS) ## 变化检测（RUN=运行编号；先运行 align）
 
 extract: $(STAGE_NEEDS) ## 图斑提取（RUN=运行编号；先运行 detect）
 	@$(PY) -m pipeline extract --run $(RUN)
+
+overlay: $(STAGE_NEEDS) ## 套合分析（RUN=运行编号；先运行 extract）
+	@$(PY) -m pipeline overlay --run $(RUN)
+
+screen: $(STAGE_NEEDS) ## 合规初判（RUN=运行编号；先运行 overlay）
+	@$(PY) -m pipeline screen --run $(RUN)
+
+package: $(STAGE_NEEDS) ## 核查包（RUN=运行编号；先运行 screen）
+	@$(PY) -m pipeline package --run $(RUN)
 
 status: setup ## 一次运行的概况（RUN=运行编号）
 	@$(PY) -m pipeline status --run $(RUN)
@@ -69,7 +88,7 @@ lint: setup ## 静态检查：格式、类型、导入方向、配置、规则�
 check: lint test ## 静态检查和测试
 
 test: setup ## 测试（10 分钟以内）
-	@$(TESTS) -m "not slow and not faults"
+	@$(TESTS) -m "not slow and not faults and not qgis"
 
 test-slow: setup ## 长时间测试
 	@$(TESTS) -m slow
@@ -77,9 +96,12 @@ test-slow: setup ## 长时间测试
 test-faults: setup ## 中断与续跑测试
 	@$(TESTS) -m faults
 
+test-qgis: setup ## 用真的 QGIS 打开核查包（需要 Debian 软件包 qgis、python3-qgis）
+	@$(TESTS) -m qgis
+
 bench: setup ## 性能测试（BENCH_ARGS=参数）
 	@$(PY) scripts/bench.py $(BENCH_ARGS)
 
-clean: ## 删除运行成果 data/runs 和生成的示范影像（不动其他原始数据）
-	@rm -rf data/runs
-	@if [ -f $(SCENE)/.scene.json ]; then rm -rf $(SCENE); fi
+clean: ## 删除运行成果 data/runs 和生成的示例县（不动其他原始数据）
+	@rm -rf data/runs data/seeds
+	@if [ -f data/raw/demo/.demo.json ]; then rm -rf data/raw/demo data/reference/demo; fi
