@@ -1,7 +1,8 @@
 """The committed configuration files that are generated from the models.
 
-`configs/default.yaml` shows every setting with meaning, unit and range; `configs/schema.json` lets
-editors check run files. `drift` proves them in step with the models.
+`configs/default.yaml` shows every setting with meaning, unit and range; `configs/schema.json` and
+`configs/county/schema.json` let editors check run and county files; `configs/county/layers.md`
+lists every reference layer with its fields. `drift` proves them in step with the models.
 """
 
 from __future__ import annotations
@@ -16,12 +17,34 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline.config.models import RunConfig, Settings
+from pipeline.config.models import CountyConfig, RunConfig, Settings
+from pipeline.schema.reference import REFERENCE_LAYERS, REQUIRED_LAYERS, REQUIRED_VALUES
 
 _HEADER = """\
 # 处理参数的缺省值。本文件由程序按参数模型生成，请勿手改。
 # 需要改动时，把相应的键抄到 configs/runs/<运行编号>.yaml 的 settings: 之下再改。
 """
+
+_LAYERS_HEADER = """\
+# 参考图层与字段
+
+本页由程序生成，请勿手改。县配置 `configs/county/<县>.yaml` 的 `layers:` 之下，用左列的名字写
+`fields:`（本程序字段: 源文件字段）；每个图层还可以有 `feature_id`（要素编号，没有则按行号编）。
+日期可以是 20260501、2026-05-01、2026/5/1 或 2026年5月1日；代码按文本读，不会丢掉前面的 0。
+`常见代码` 是官方成果里常见的字段名，仅供对照，以实际文件为准。"""
+
+_TABLE_HEAD = ("| 字段 | 含义 | 类型 | 常见代码 | 必须有值 |", "|---|---|---|---|---|")
+
+_GEOMETRY_ZH = {"MultiPolygon": "面", "MultiLineString": "线", "Point": "点"}
+
+_DTYPE_ZH = {
+    "text": "文本",
+    "integer": "整数",
+    "real": "数值",
+    "date": "日期",
+    "boolean": "是/否",
+    "json": "列表",
+}
 
 _UNITS = {
     "m2": "平方米",
@@ -61,7 +84,9 @@ def json_schema(model: type[BaseModel] = RunConfig) -> str:
 def write(directory: Path) -> None:
     """Write the generated files into the configuration folder."""
     for name, text in _generated():
-        (directory / name).write_bytes(text.encode("utf-8"))
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("utf-8"))
 
 
 def drift(directory: Path) -> list[str]:
@@ -80,6 +105,24 @@ def drift(directory: Path) -> list[str]:
 def _generated() -> Iterator[tuple[str, str]]:
     yield "default.yaml", default_yaml(Settings)
     yield "schema.json", json_schema()
+    yield "county/schema.json", json_schema(CountyConfig)
+    yield "county/layers.md", layers_page()
+
+
+def layers_page() -> str:
+    """Every reference layer with its fields, for whoever maps a county's own files."""
+    lines = [_LAYERS_HEADER]
+    for spec in REFERENCE_LAYERS.values():
+        need = "必须提供" if spec.name in REQUIRED_LAYERS else "可以没有"
+        shape = _GEOMETRY_ZH[str(spec.geometry)]
+        lines += [f"\n## `{spec.name}` {spec.label_zh}（{shape}，{need}）\n", *_TABLE_HEAD]
+        filled = REQUIRED_VALUES.get(spec.name, frozenset())
+        for field in spec.field_specs:
+            code = field.code or ""
+            must = "是" if field.name in filled else ""
+            kind = _DTYPE_ZH[field.dtype]
+            lines.append(f"| `{field.name}` | {field.label_zh} | {kind} | {code} | {must} |")
+    return "\n".join(lines) + "\n"
 
 
 def _section(values: BaseModel, indent: int) -> list[str]:
@@ -90,8 +133,9 @@ def _section(values: BaseModel, indent: int) -> list[str]:
     for name, info in type(values).model_fields.items():
         value = getattr(values, name)
         if isinstance(value, BaseModel):
-            lines += [f"{margin}# {info.description or name}", f"{margin}{name}:"]
-            lines += _section(value, indent + 1)
+            inner = _section(value, indent + 1)
+            opening = f"{margin}{name}:" if inner else f"{margin}{name}: {{}}"
+            lines += [f"{margin}# {info.description or name}", opening, *inner]
         else:
             comment = _comment(name, info, properties)
             lines += [f"{margin}# {comment}", f"{margin}{name}: {_scalar(value)}"]
