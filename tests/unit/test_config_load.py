@@ -246,7 +246,7 @@ def test_the_schema_knows_the_keys_and_refuses_others() -> None:
 
 
 def test_drift_is_seen_until_written(tmp_path: Path) -> None:
-    assert len(drift(tmp_path)) == 2
+    assert len(drift(tmp_path)) == 4
     write(tmp_path)
     assert drift(tmp_path) == []
     path = tmp_path / "default.yaml"
