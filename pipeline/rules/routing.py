@@ -1,0 +1,51 @@
+"""What to do with a screened patch (处理建议): a proposal, never a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.rules.facts import Piece, area_of, is_on_pbf
+from pipeline.rules.reasoning import Outcome, Walk
+from pipeline.units import reaches_mu
+
+ROUTES: Mapping[str, str] = {
+    "approved": "none",
+    "not_construction": "none",
+    "existing_construction": "collect_evidence",
+    "facility": "field_check",
+    "temporary": "field_check",
+    "rural_road": "collect_evidence",
+    "other": "collect_evidence",
+    "unobserved": "reimage",
+    "part_approved": "bureau_case",
+    "built_before_approval": "bureau_case",
+    "used_before_supply": "bureau_case",
+}
+
+
+def route(walk: Walk, outcome: Outcome, subject: Sequence[Piece]) -> str:
+    """Code of configs/codes/handling_route.csv."""
+    match outcome.suspected_class:
+        case "uncertain":
+            return "ask_start_date" if outcome.is_timing_open else "collect_evidence"
+        case "early_warning":
+            on_farmland = (walk.facts.cultivated_m2, walk.facts.pbf_m2)
+            return "watch" if all(map(walk.is_noise, on_farmland)) else "field_check"
+        case "suspected_violation":
+            return _suspected(walk, subject)
+        case "approved":
+            return "collect_evidence" if "supply" in walk.missing else "none"
+        case settled:
+            return ROUTES[settled]
+
+
+def _suspected(walk: Walk, subject: Sequence[Piece]) -> str:
+    """Small: the township first (方案三（六）); large or on 永久基本农田: the bureau."""
+    if walk.facts.change_kind == "unknown":
+        return "field_check"
+    rule_id = "screening.township_handled_area"
+    area = area_of(subject)
+    is_large = reaches_mu(area, walk.number(rule_id))
+    walk.near("threshold", area, rule_id, "没有手续的部分")
+    is_on_farmland = not walk.is_noise(area_of(subject, is_on_pbf))
+    return "bureau_case" if is_large or is_on_farmland else "township_stop"
