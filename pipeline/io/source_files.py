@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.io.digests import tree_files
 
-SHAPEFILE_SUFFIXES = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 """What decides the content of a Shapefile; spatial indexes and metadata do not."""
 
 _TRANSIENT_SUFFIXES = (".lock",)
@@ -23,13 +23,15 @@ def files_of_source(path: Path) -> dict[str, Path]:
         return {one.relative_to(path).as_posix(): one for one in files} or {"folder": path}
     if path.suffix.lower() != ".shp":
         return {"file": path}
-    sidecars = {
-        one.suffix.lower(): one
-        for one in sorted(path.parent.glob(f"{_escaped(path.stem)}.*"))
-        if one.suffix.lower() in SHAPEFILE_SUFFIXES
-    }
-    return {suffix[1:]: one for suffix, one in sidecars.items()} | {"shp": path}
+    parts = shapefile_parts(path)
+    return {suffix[1:]: parts[suffix] for suffix in SHAPEFILE_PARTS if suffix in parts}
 
 
-def _escaped(stem: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in stem)
+def shapefile_parts(path: Path) -> dict[str, Path]:
+    """The files of a Shapefile by lower-case suffix, whatever the case of their names."""
+    folder = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    found: dict[str, Path] = {}
+    for part in folder:
+        if part.stem.casefold() == path.stem.casefold():
+            found.setdefault(part.suffix.lower(), part)
+    return found | {path.suffix.lower(): path}

@@ -125,12 +125,14 @@ def stream_records(path: Path, layer: str) -> Iterator[Record]:
 @contextmanager
 def _fixed_date(stamp: str) -> Iterator[None]:
     with _write_lock:
-        previous = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": stamp})
+        # The finished file is flushed once by `staging_file`; SQLite need not do it all the time.
+        options = {"OGR_CURRENT_DATE": stamp, "OGR_SQLITE_SYNCHRONOUS": "OFF"}
+        previous = {name: pyogrio.get_gdal_config_option(name) for name in options}
+        pyogrio.set_gdal_config_options(options)
         try:
             yield
         finally:
-            pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": previous})
+            pyogrio.set_gdal_config_options(previous)
 
 
 def _write_layer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.schema.field import Dtype, FieldSpec
+from pipeline.schema.form_fields import DELIVERY_FIELDS, FORM_FIELDS
 from pipeline.schema.overlay_fields import OVERLAY_FIELDS
 from pipeline.schema.patch_fields import PATCH_FIELDS
 from pipeline.schema.reference_fields import REFERENCE_FIELDS
@@ -12,6 +13,13 @@ __all__ = ["FIELDS", "Dtype", "FieldSpec"]
 
 FIELDS: dict[str, FieldSpec] = {
     spec.name: spec
-    for spec in (*PATCH_FIELDS, *REFERENCE_FIELDS, *OVERLAY_FIELDS, *SCREENING_FIELDS)
+    for spec in (
+        *PATCH_FIELDS,
+        *REFERENCE_FIELDS,
+        *OVERLAY_FIELDS,
+        *SCREENING_FIELDS,
+        *DELIVERY_FIELDS,
+        *FORM_FIELDS,
+    )
 }
 """Every field by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.schema.delivered import DELIVERED_LAYERS
 from pipeline.schema.layer import LayerSpec
 from pipeline.schema.reference import REFERENCE_LAYERS
 
@@ -177,5 +178,6 @@ LAYERS: tuple[LayerSpec, ...] = (
     REASONS,
     FINDINGS,
     *REFERENCE_LAYERS.values(),
+    *DELIVERED_LAYERS,
 )
 """Every layer of our own files."""

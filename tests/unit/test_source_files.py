@@ -14,13 +14,13 @@ def touch(*paths: Path) -> None:
 
 
 def test_shapefile_sidecars_count_and_neighbours_do_not(tmp_path: Path) -> None:
-    names = ("a[1].shp", "a[1].dbf", "a[1].CPG", "a[1].sbn", "a1.dbf", "b.shp")
+    names = ("a[1].shp", "a[1].dbf", "A[1].CPG", "a[1].sbn", "a1.dbf", "b.shp")
     touch(*(tmp_path / name for name in names))
     found = files_of_source(tmp_path / "a[1].shp")
     assert {part: path.name for part, path in found.items()} == {
         "shp": "a[1].shp",
         "dbf": "a[1].dbf",
-        "cpg": "a[1].CPG",
+        "cpg": "A[1].CPG",
     }
 
 

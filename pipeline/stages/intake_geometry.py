@@ -1,0 +1,105 @@
+"""What delivered geometries were left out or repaired, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.errors import Severity
+from pipeline.patches.layer_checks import Usable
+from pipeline.schema.problems import Place, Problem, row_problems
+from pipeline.schema.reference import REQUIRED_LAYERS
+from pipeline.schema.source_mapping import Delivery
+
+NEVER_DROPPED = frozenset({"townships", "issued_patches"})
+"""Layers of which no row may be left out for its geometry: the work stops instead."""
+
+_REASONS_ZH = {
+    "Self-intersection": "边线自相交",
+    "Ring Self-intersection": "环自相交",
+    "Too few points in geometry component": "环的点数不足",
+    "Hole lies outside shell": "内环在外环之外",
+    "Holes are nested": "内环互相嵌套",
+    "Nested shells": "部件互相嵌套",
+    "Interior is disconnected": "内部不连通",
+    "Duplicate Rings": "环重复",
+    "Invalid Coordinate": "坐标不是有限的数",
+}
+
+_KINDS_ZH = {"MultiPolygon": "面", "MultiLineString": "线", "Point": "点"}
+
+
+def geometry_problems(delivery: Delivery, usable: Usable) -> list[Problem]:
+    """Rows without usable geometry, and what was repaired."""
+    raw, spec = delivery.raw, delivery.spec
+    wanted = _KINDS_ZH[str(spec.geometry)]
+    is_strict = spec.name in NEVER_DROPPED
+    base = delivery.problem(
+        "E-LAYER-GEOMETRY",
+        "",
+        allowed=wanted,
+        advice="在源数据中补画或改正图形后重新运行。",
+        severity=Severity.BLOCK if is_strict else Severity.NOTICE,
+    )
+    end = "。" if is_strict else "，这一行未入库。"
+    problems: list[Problem] = []
+    for is_bad, what in (
+        (usable.is_missing, "没有图形，或坐标不是有限的数"),
+        (usable.is_mistyped, f"图形类型不对，应为{wanted}"),
+        (usable.is_lost, f"图形无效，修复后没有剩下{wanted}"),
+    ):
+        positions = np.flatnonzero(is_bad)
+        values = [_kind(raw.geometry[n]) for n in positions[:1000]]
+        values += [""] * (len(positions) - len(values))
+        template = replace(base, what=what + end)
+        problems += row_problems(template, raw.rows[positions], values)
+    if raw.n_left_out:
+        what = f"文件里有 {raw.n_left_out} 条属性没有对应的图形记录{end}"
+        problems.append(replace(base, what=what, count=raw.n_left_out))
+    if not is_strict and len(raw) and all(shape is None for shape in usable.geometry):
+        what = "整个文件没有一个可用的图形。"
+        problems.append(replace(base, what=what, severity=Severity.BLOCK))
+    elif not len(raw):
+        severity = Severity.BLOCK if spec.name in REQUIRED_LAYERS else Severity.NOTICE
+        advice = "核对是否拿错了文件；确实没有要素时从配置中去掉这个图层。"
+        empty = replace(base, what="文件里没有要素。", advice=advice, severity=severity)
+        problems.append(empty)
+    return problems + _repairs(delivery, usable)
+
+
+def _repairs(delivery: Delivery, usable: Usable) -> list[Problem]:
+    positions = np.flatnonzero(usable.is_repaired)
+    change = usable.area_change_m2[positions]
+    reasons = [_explained(usable.reasons.get(int(n), "")) for n in positions]
+    values = [
+        f"{text}；面积变化 {delta:+.2f} m²"
+        for (text, _), delta in zip(reasons, change, strict=True)
+    ]
+    template = delivery.problem(
+        "N-LAYER-REPAIRED",
+        "图形无效（如自相交），已自动修复。",
+        advice="在图上核对修复后的形状；不对时改正源数据。",
+        severity=Severity.NOTICE,
+    )
+    return row_problems(
+        template,
+        delivery.raw.rows[positions],
+        values,
+        lambda listed: [
+            reasons[n][1] or place
+            for n, place in zip(listed, delivery.places(positions[listed]), strict=True)
+        ],
+    )
+
+
+def _explained(reason: str) -> tuple[str, Place | None]:
+    """GEOS's reason in Chinese, and the place it names."""
+    kind, _, where = reason.partition("[")
+    numbers = where.removesuffix("]").split()
+    place = (float(numbers[0]), float(numbers[1])) if len(numbers) >= 2 else None
+    return _REASONS_ZH.get(kind, kind or "一行有多个点，取第一个"), place
+
+
+def _kind(shape: object) -> str:
+    return "空" if shape is None else str(getattr(shape, "geom_type", ""))
