@@ -209,7 +209,7 @@ def verify_command(
 
     if (run is None) == (out is None):
         what = "核对什么要说清楚：--run 和 --out 给出且只给出一个。"
-        advice = "如 --run demo，或 --out data/runs/scene。"
+        advice = "如 --run demo，或 --out data/runs/compare。"
         raise UsageError(Finding("E-USAGE", what, advice=advice))
     if out is not None:
         findings, place = verify_comparison(out), out

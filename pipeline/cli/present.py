@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +77,38 @@ def summarise_comparison(result: Comparison, out: Path, seconds: float) -> None:
 def summarise_quarter(outcomes: list[Outcome], paths: RunPaths) -> None:
     """The end summary of a quarter: what was found, what waits for whom, where to look."""
     counts = {outcome.stage.name: outcome.counts for outcome in outcomes}
-    if "package" not in counts:
+    if not {"intake", "extract", "screen", "package"} <= counts.keys():
         return
+    found, screened, packed = counts["extract"], counts["screen"], counts["package"]
+    n_issued, n_patches = int(found.get("issued", 0)), int(found["patches"])
+    area = format_mu100(int(found["patches_area_mu100"]))
     say("—— 本期小结（图斑都是线索，疑似，待核查） ——")
+    say(
+        f"图斑 {n_patches} 个，合 {area} 亩：下发 {n_issued} 个（其中自主也检出 "
+        f"{found.get('issued_detected', 0)} 个），自主提取 {n_patches - n_issued} 个"
+    )
+    say(
+        f"可观测比例 {100 * float(found['observed_share']):.2f}%；未观测的地方不等于没有变化，"
+        f"下发图斑中看不见的 {found.get('issued_unobserved', 0)} 个"
+    )
+    say(f"程序初判：{_class_counts(screened)}")
+    if screened.get("assumptions"):
+        say(f"其中用到示例口径 {screened['assumptions']} 项，待上级文件确认（configs/rules/）")
+    say("请看：")
+    notices = counts["intake"]["findings_notice"]
+    say(f"  1. 数据有没有问题（提示 {notices} 条）：{paths.intake_report}")
+    say(f"  2. 全县图斑，用 QGIS 打开：{paths.delivery / 'county.qgz'}")
+    say(f"  3. 核查包 {packed['packages']} 个，zip 发给乡镇：{paths.packages}")
+    say(f"  4. 空白认定表、案件表：{paths.delivery}")
+
+
+def _class_counts(counts: Mapping[str, Any]) -> str:
+    """How many patches of each suspected class, in the order of the code table."""
+    from pipeline.config.load import CODES_DIR, load_codes
+
+    labels = load_codes(CODES_DIR / "suspected_class.csv").labels
+    found = ((label, counts.get(f"class_{code}", 0)) for code, label in labels.items())
+    return "，".join(f"{label} {number}" for label, number in found if number)
 
 
 def log(path: Path, outcomes: list[Outcome], seconds: float) -> None:

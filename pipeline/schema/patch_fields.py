@@ -79,7 +79,7 @@ PATCH_FIELDS: tuple[FieldSpec, ...] = (
         "n_pixels",
         "integer",
         "像元数",
-        "Changed pixels inside; NULL for a patch that was only issued.",
+        "Changed pixels inside; of an issued patch all of its outline, also beyond the image.",
         nullable=True,
     ),
     FieldSpec(
