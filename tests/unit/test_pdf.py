@@ -109,7 +109,7 @@ def test_a_warning_of_the_typesetter_is_an_error() -> None:
     with pytest.raises(PipelineError) as problem:
         compile_pdf('#set text(font: "No Such Font")\nword', {}, {})
     [finding] = problem.value.findings
-    assert finding.code == "E-FONT-GLYPH"
+    assert finding.code == "E-INTERNAL"
     assert "unknown font family" in finding.value
     with pytest.raises(PipelineError):
         compile_pdf("#no-such-function()", {}, {})

@@ -29,6 +29,7 @@ def patches(n: int = 2, crs: str | None = CRS_4526, **columns: Any) -> gpd.GeoDa
     """Conforming patches, the second with every nullable column NULL."""
     data: dict[str, Any] = {
         "patch_id": pd.array([f"379999ZJ26{i:06d}" for i in range(n)], dtype="str"),
+        "issued_id": pd.array([None, "TB-007"][:n], dtype="str"),
         "source": pd.array(["detected", "issued"][:n], dtype="str"),
         "theme": pd.array(["land", "land"][:n], dtype="str"),
         "before_date": pd.array(["2025-10-06", None][:n], dtype="str"),

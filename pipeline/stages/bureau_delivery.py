@@ -1,0 +1,104 @@
+"""What the bureau keeps of a run: the county's file and project, its empty forms, a readme."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+
+from pipeline.delivery.delivered import county_table, parts_table, township_table
+from pipeline.delivery.forms import cases, judgements
+from pipeline.delivery.projects import Project, project_text
+from pipeline.delivery.readme import TownshipLine, county_readme
+from pipeline.io.cogs import observed_ratio
+from pipeline.io.packages import write_project, write_text_file
+from pipeline.io.workbooks import write_workbook
+from pipeline.schema.delivered import COUNTY, DELIVERED_PARTS, TOWNSHIPS, reference_spec
+from pipeline.schema.layer import LayerSpec
+from pipeline.schema.layers import REASONS
+from pipeline.stages.context import StageContext
+from pipeline.stages.delivered_files import (
+    image_layers,
+    project_layers,
+    styles_of,
+    write_styled_layers,
+)
+from pipeline.stages.package_material import Material, heading, stamp_of
+from pipeline.units import format_mu100
+
+TITLE_ZH = "卫片执法核查成果"
+
+
+def write_delivery(context: StageContext, material: Material) -> None:
+    """Write the bureau's folder."""
+    run, folder = context.run, context.paths.delivery
+    folder.mkdir(parents=True, exist_ok=True)
+    withheld = run.settings.package.withheld_classes
+    table = county_table(material.screened, material.vocabulary, run.run, withheld)
+    lines = heading(run, "", run.run)
+    _write_map(context, material, table, folder)
+    is_outside = table["township_code"].isna()
+    listed = table[table["is_sent"] | is_outside]
+    write_workbook(folder / "judgements.xlsx", judgements(listed, material.vocabulary, lines))
+    write_workbook(folder / "cases.xlsx", cases(listed, material.vocabulary, lines))
+    told = _township_lines(context, material, table)
+    write_text_file(folder / "readme.txt", county_readme(lines, told, int(is_outside.sum())))
+
+
+def _write_map(
+    context: StageContext, material: Material, table: gpd.GeoDataFrame, folder: Path
+) -> None:
+    layers: dict[LayerSpec, pd.DataFrame] = {
+        COUNTY: table,
+        DELIVERED_PARTS: parts_table(material.screened.parts),
+        TOWNSHIPS: township_table(material.townships, material.crs),
+        REASONS: material.screened.reasons,
+        **{
+            reference_spec(name): layer
+            for name, layer in material.references.items()
+            if name != "townships"
+        },
+    }
+    styles = styles_of(tuple(layers), material.drop_downs, is_form=False)
+    write_styled_layers(
+        folder / "county.gpkg", layers, styles, material.crs.to_wkt(), stamp_of(context.run)
+    )
+    images = {
+        name: Path(os.path.relpath(picture.image.path, folder)).as_posix()
+        for name, picture in material.pictures.items()
+    }
+    xmin, ymin, xmax, ymax = layers[TOWNSHIPS].total_bounds
+    project = Project(
+        f"{context.run.run}-county",
+        f"{context.run.county_name} {TITLE_ZH}",
+        material.crs,
+        (float(xmin), float(ymin), float(xmax), float(ymax)),
+        [
+            *project_layers("county.gpkg", layers, styles),
+            ("影像", image_layers(context.run, material, images)),
+        ],
+    )
+    write_project(folder / "county.qgz", project_text(project))
+
+
+def _township_lines(
+    context: StageContext, material: Material, table: pd.DataFrame
+) -> list[TownshipLine]:
+    valid = context.paths.align_valid
+    told = []
+    for township in material.townships:
+        is_theirs = table["township_code"] == township.code
+        own = table[is_theirs & table["is_sent"]]
+        told.append(
+            TownshipLine(
+                township.code,
+                township.name,
+                len(own),
+                int(is_theirs.sum()) - len(own),
+                format_mu100(int(own["area_mu100"].sum())),
+                observed_ratio(valid, material.grid, township.territory),
+            )
+        )
+    return told

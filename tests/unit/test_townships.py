@@ -1,0 +1,227 @@
+"""Who gets a patch and who answers for it: versions in time, overlaps, ties, patrol areas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.patches.townships import AssignmentParams
+from tests.overlay_factory import overlay, patch_table, reference, square, townships
+
+A, B, ZONE = "379999001", "379999002", "379999100"
+PATCH = square(0, 0, 100)
+BEFORE, AFTER = "2024-05-06", "2024-10-18"
+
+
+def strip(x: float, width: float, code: str, **columns: Any) -> dict[str, Any]:
+    return {
+        "geometry": square(x, -50, width, 300),
+        "township_code": code,
+        "township_name": f"名{code[-3:]}",
+        **columns,
+    }
+
+
+def patrol(x: float, width: float, name: str, grade: str, **columns: Any) -> dict[str, Any]:
+    return {
+        "geometry": square(x, -50, width, 300),
+        "patrol_area_id": name,
+        "patrol_grade": grade,
+        **columns,
+    }
+
+
+def assigned(
+    *rows: dict[str, Any],
+    areas: list[dict[str, Any]] | None = None,
+    params: AssignmentParams | None = None,
+    **columns: Any,
+) -> Any:
+    layers = {"townships": townships(*rows)}
+    if areas is not None:
+        layers["patrol_areas"] = reference("patrol_areas", areas)
+    return overlay(patch_table([PATCH], **columns), layers, params).patches.iloc[0]
+
+
+def test_the_largest_share_takes_the_whole_patch() -> None:
+    row = assigned(strip(-50, 90, A), strip(40, 200, B))
+    assert (row["township_code"], row["township_name"]) == (B, "名002")
+    assert row["straddles"] == [A]
+    assert row["responsible_code"] == B
+    assert row["responsible_candidates"] == [B]
+
+
+def test_equal_shares_go_to_the_smaller_code() -> None:
+    assert assigned(strip(-50, 100, B), strip(50, 200, A))["township_code"] == A
+
+
+@pytest.mark.parametrize(("depth_m", "expected"), [(0.0049, []), (0.0051, [A])])
+def test_straddling_begins_at_half_a_square_metre(depth_m: float, expected: list[str]) -> None:
+    # 100 m long: 0.49 and 0.51 m²
+    assert assigned(strip(-50, 50 + depth_m, A), strip(depth_m, 200, B))["straddles"] == expected
+
+
+def test_outside_every_township_nothing_is_known() -> None:
+    row = assigned(strip(500, 10, A))
+    assert row[["township_code", "township_name", "responsible_code"]].isna().all()
+    assert (row["straddles"], row["responsible_candidates"]) == ([], [])
+
+
+def test_a_gap_between_townships_belongs_to_nobody_but_the_patch_to_somebody() -> None:
+    assert assigned(strip(-50, 51, A), strip(99.5, 50, B))["township_code"] == A
+
+
+def test_a_development_zone_wins_over_the_town_below() -> None:
+    rows = strip(-50, 300, A), strip(30, 300, ZONE, township_kind="development_zone")
+    assert assigned(*rows)["township_code"] == ZONE
+    assert assigned(*rows)["straddles"] == [A]
+    town_first = AssignmentParams(development_zone_first=False)
+    assert assigned(*rows, params=town_first)["township_code"] == A
+    assert assigned(*rows, params=town_first)["straddles"] == []
+
+
+def test_a_newer_town_boundary_does_not_beat_the_zone() -> None:
+    row = assigned(
+        strip(-50, 300, A, vintage_date="2024-01-01"),
+        strip(-50, 300, ZONE, township_kind="development_zone", vintage_date="2010-01-01"),
+    )
+    assert row["township_code"] == ZONE
+
+
+def test_the_package_goes_by_the_boundary_of_the_after_date() -> None:
+    row = assigned(
+        strip(-50, 300, A, valid_to_date="2024-08-31"),
+        strip(-50, 300, B, valid_from_date="2024-09-01"),
+    )
+    assert row["township_code"] == B
+    assert row["straddles"] == []
+    assert row["responsible_code"] is None  # 责任单位待定
+    assert row["responsible_candidates"] == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("change", "pending"),
+    [
+        (("2024-05-05", "2024-05-06"), False),  # new boundary in force on the before date itself
+        (("2024-05-06", "2024-05-07"), True),
+        (("2024-10-17", "2024-10-18"), True),
+        (("2024-10-18", "2024-10-19"), False),  # old one still in force on the after date
+    ],
+)
+def test_both_days_of_validity_are_included(change: tuple[str, str], pending: bool) -> None:
+    last, first = change
+    row = assigned(
+        strip(-50, 300, A, valid_to_date=last), strip(-50, 300, B, valid_from_date=first)
+    )
+    assert (row["responsible_code"] is None) == pending
+
+
+def test_a_boundary_that_moved_elsewhere_leaves_the_patch_alone() -> None:
+    row = assigned(
+        strip(-50, 170, A, valid_to_date="2024-08-31"),
+        strip(-50, 160, A, valid_from_date="2024-09-01"),
+        strip(120, 200, B),
+    )
+    assert row["responsible_code"] == A
+
+
+def test_no_boundary_known_on_the_before_date_leaves_it_open() -> None:
+    row = assigned(strip(-50, 300, A, valid_from_date="2024-09-01"))
+    assert row["township_code"] == A
+    assert row["responsible_code"] is None
+    assert row["responsible_candidates"] == [A]
+
+
+def test_without_dates_every_version_counts_and_the_newest_wins() -> None:
+    row = assigned(
+        strip(-50, 300, A, valid_to_date="2024-08-31", vintage_date="2020-01-01"),
+        strip(-50, 300, B, valid_from_date="2024-09-01", vintage_date="2024-09-01"),
+        before_date=None,
+        after_date=None,
+    )
+    assert (row["township_code"], row["responsible_code"]) == (B, B)
+
+
+def test_issued_patches_use_their_own_dates() -> None:
+    rows = (
+        strip(-50, 300, A, valid_to_date="2024-08-31"),
+        strip(-50, 300, B, valid_from_date="2024-09-01"),
+    )
+    row = assigned(*rows, before_date="2024-01-01", after_date="2024-08-31")
+    assert (row["township_code"], row["responsible_code"]) == (A, A)
+
+
+def test_the_best_grade_among_areas_that_reach_in() -> None:
+    row = assigned(
+        areas=[
+            patrol(-50, 150.2, "XC03", "3", responsible_person="张"),
+            patrol(-50, 60, "XC02", "2", responsible_person="李"),
+            patrol(99.996, 50, "XC01", "1", responsible_person="王"),  # 0.4 m²
+        ]
+    )
+    found = row[["patrol_area_id", "patrol_grade", "responsible_person"]].tolist()
+    assert found == ["XC02", "2", "李"]
+    assert row["responsible_code"] == A  # the default township
+
+
+def test_of_equal_grades_the_larger_share_then_the_smaller_id() -> None:
+    areas = [patrol(-50, 80, "XC01", "2"), patrol(30, 200, "XC02", "2")]
+    assert assigned(areas=areas)["patrol_area_id"] == "XC02"
+    areas = [patrol(-50, 100, "XC02", "2"), patrol(50, 200, "XC01", "2")]
+    assert assigned(areas=areas)["patrol_area_id"] == "XC01"
+
+
+def test_主城区由市队巡查_责任单位不是街道() -> None:
+    row = assigned(strip(-50, 300, A), areas=[patrol(-50, 300, "XC01", "1", responsible_code=ZONE)])
+    assert (row["township_code"], row["responsible_code"]) == (A, ZONE)
+
+
+def test_a_strip_of_the_neighbours_area_changes_nothing() -> None:
+    row = assigned(
+        strip(-50, 140, A),
+        strip(90, 200, B),
+        areas=[
+            patrol(-50, 140, "XC-A", "2", responsible_code=A, responsible_person="甲"),
+            patrol(90, 200, "XC-B", "1", responsible_code=B, responsible_person="乙"),
+        ],
+    )
+    assert row["straddles"] == [B]
+    found = row[["responsible_code", "patrol_area_id", "patrol_grade", "responsible_person"]]
+    assert found.tolist() == [A, "XC-A", "2", "甲"]
+
+
+def test_an_assignment_that_changed_between_the_images() -> None:
+    old = patrol(-50, 300, "XC01", "2", responsible_person="张", valid_to_date="2024-06-30")
+    new = {**old, "responsible_person": "李", "valid_to_date": None}
+    new |= {"valid_from_date": "2024-07-01"}
+    row = assigned(strip(-50, 300, A), areas=[old, new])
+    assert row["responsible_code"] == A  # the unit is the same
+    assert (row["patrol_area_id"], row["patrol_grade"]) == ("XC01", "2")
+    assert row["responsible_person"] is None  # which of the two is not known
+    moved = {**new, "responsible_code": B, "patrol_area_id": "XC09", "patrol_grade": "1"}
+    row = assigned(strip(-50, 300, A), areas=[old, moved])
+    assert row["responsible_candidates"] == [A, B]
+    assert row[["responsible_code", "patrol_area_id", "patrol_grade"]].isna().all()
+
+
+def test_villages_lie_in_the_patchs_township() -> None:
+    layers = {
+        "townships": townships(strip(-50, 110, A), strip(60, 200, B)),
+        "villages": reference(
+            "villages",
+            [
+                {"geometry": square(-50, -50, 75, 300), "village_code": f"{A}001"},
+                {
+                    "geometry": square(25, -50, 35, 300),
+                    "village_code": f"{A}002",
+                    "village_name": "二村",
+                },
+                {"geometry": square(60, -50, 200, 300), "village_code": f"{B}001"},
+            ],
+        ),
+    }
+    row = overlay(patch_table([PATCH]), layers).patches.iloc[0]
+    # 25, 35 and 40 m wide: the largest village belongs to the other township
+    assert (row["township_code"], row["village_code"]) == (A, f"{A}002")
+    assert row["village_name"] == "二村"
