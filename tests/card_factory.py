@@ -153,13 +153,15 @@ def usual_patch() -> tuple[dict[str, Any], pd.DataFrame]:
     return row, pd.DataFrame(parts, columns=list(PART_COLUMNS))
 
 
-def reasons(*sentences: str, reference: str | None = None, assumed: int = 0) -> pd.DataFrame:
+def reasons(
+    *sentences: str, reference: str | None = None, assumed: int = 0, steps: Sequence[str] = ()
+) -> pd.DataFrame:
     """Numbered reasons; the last `assumed` of them rest on an assumption."""
     return pd.DataFrame(
         {
             "patch_id": ["379999ZJ24000017"] * len(sentences),
             "reason_no": range(1, len(sentences) + 1),
-            "step": "1",
+            "step": [*steps, *["approval"] * len(sentences)][: len(sentences)],
             "rule_id": None,
             "text_zh": list(sentences),
             "reference_zh": reference,

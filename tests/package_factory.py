@@ -25,6 +25,7 @@ from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.config.models import ImageInput, PackageSettings, RunConfig, Settings
+from pipeline.io.digests import DigestCache
 from pipeline.io.rasters import close_handles
 from pipeline.io.reports import write_json
 from pipeline.io.runs import RunPaths
@@ -34,8 +35,10 @@ from pipeline.schema.fields import FIELDS
 from pipeline.schema.layer import LayerSpec
 from pipeline.schema.layers import PARTS, REASONS, SCREENED
 from pipeline.schema.reference import REFERENCE_LAYERS
+from pipeline.stages.catalogue import stage_by_name
 from pipeline.stages.context import StageContext, StageReport
 from pipeline.stages.package import run as run_package
+from pipeline.stages.runner import Outcome, run_stage
 from pipeline.units import mu100_from_m2
 from tests.factories import texture, to_dtype, write_raster
 
@@ -324,6 +327,18 @@ def package_county(folder: Path, run: RunConfig | None = None) -> tuple[RunPaths
     try:
         context = StageContext(run or county_run(), paths, through, through, 512, _silent)
         return paths, run_package(context)
+    finally:
+        through.close()
+        close_handles()
+
+
+def bring_up_to_date(folder: Path) -> Outcome:
+    """The stage as the runner runs it, on a county that `write_county` has put there."""
+    paths = RunPaths(folder)
+    through = ThreadDispatcher(1)
+    try:
+        context = StageContext(county_run(), paths, through, through, 512, _silent)
+        return run_stage(stage_by_name("package"), context, DigestCache(paths.digest_cache))
     finally:
         through.close()
         close_handles()

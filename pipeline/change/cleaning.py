@@ -55,7 +55,9 @@ def change_mask(score: NDArray[np.uint16], params: CleaningParams) -> NDArray[np
     # A weighted mean reaches the threshold only where a pixel under the window does.
     near = cv2.dilate(over.view(np.uint8), np.ones((side, side), np.uint8))
     mask = np.zeros(score.shape, np.uint8)
-    _threshold_smoothed(score, near, _magnitudes(), _weights(params.smoothing_sigma_px), mask)
+    _threshold_smoothed(
+        score, near, magnitudes(MAX_MAGNITUDE), _weights(params.smoothing_sigma_px), mask
+    )
     if params.closing_px:
         size = 2 * params.closing_px + 1
         element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
@@ -67,13 +69,14 @@ def change_mask(score: NDArray[np.uint16], params: CleaningParams) -> NDArray[np
     return mask
 
 
-def _magnitudes() -> NDArray[np.int32]:
-    """Fixed-point √(c / threshold) of every score: c / threshold = √(p / (1−p))."""
+def magnitudes(bound: float, power: float = 0.25) -> NDArray[np.int32]:
+    """Fixed-point √(c / threshold) of every score, with `power` 0.5 c / threshold itself, at most
+    `bound`: c / threshold = √(p / (1−p))."""
     probability = np.arange(SCORE_MAX + 1) / SCORE_MAX
     odds = probability / np.maximum(1.0 - probability, 0.5 / SCORE_MAX)
-    bounded = np.minimum(odds**0.25, MAX_MAGNITUDE)
-    magnitudes: NDArray[np.int32] = np.round(UNIT * bounded).astype(np.int32)
-    return magnitudes
+    bounded = np.minimum(odds**power, bound)
+    table: NDArray[np.int32] = np.round(UNIT * bounded).astype(np.int32)
+    return table
 
 
 def _weights(sigma_px: float) -> NDArray[np.int32]:

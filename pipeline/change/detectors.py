@@ -14,13 +14,27 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.change.kinds import KindBands, KindParams, classify_kinds
+from pipeline.change.cover import PLANTS, CoverRule, KindBands, cover_of
+from pipeline.change.kinds import KindParams, classify_kinds
 from pipeline.change.linear import SCORE_UNOBSERVED, LinearStatistic, score_pixels
+from pipeline.change.materials import Materials, built_after, built_before
+from pipeline.change.traces import (
+    BUILT_AFTER,
+    BUILT_BEFORE,
+    GREY_AFTER,
+    GREY_BEFORE,
+    N_TRACES,
+    NO_SOIL_AFTER,
+    GreyRule,
+    grey_of,
+)
 from pipeline.grid import RasterWindow, Tile, TileOutput
 
 DetectorName = Literal["auto", "irmad", "cva"]
 DETECTORS: tuple[str, ...] = ("irmad", "cva")
 IRMAD_MIN_BANDS = 4
+LEAST_SCORE = 25
+"""Stored score (a twentieth of the threshold) below which no material is asked for."""
 
 
 def choose_detector(name: str, n_bands: int) -> str:
@@ -39,13 +53,26 @@ def preview_bands(roles: tuple[str, ...]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, eq=False)
+class KindModel:
+    """What the kinds of one pair are told by."""
+
+    bands: KindBands
+    params: KindParams
+    covers: Mapping[str, CoverRule]
+    """By date, `before` and `after`."""
+    materials: Materials | None
+    """None if the pair does not show what its soils and its hard ground look like."""
+    greys: Mapping[str, GreyRule]
+
+
+@dataclass(frozen=True, eq=False)
 class ScoreJob:
     """Parameters of `score_tile`."""
 
     statistic: LinearStatistic
     threshold: float
-    kind_bands: KindBands
-    kind_params: KindParams
+    kinds: KindModel | None
+    """None without band roles: kind 0 everywhere."""
     preview_bands: tuple[int, ...]
     """Positions of the bands to show, red first where roles are known."""
     preview_step: int
@@ -62,11 +89,12 @@ class ScorePartial:
 
 
 def score_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: ScoreJob) -> TileOutput:
-    """Tile function: sources `before`, `after`, `valid` → `score` uint16, `kind` uint8."""
+    """Tile function: sources `before`, `after`, `valid` → `score` uint16, `kind` uint8 and
+    `traces` uint8 `(4, y, x)` (see `change.traces`)."""
     before, after = sources["before"].array, sources["after"].array
     valid = sources["valid"].array[0]
     score = score_pixels(params.statistic, params.threshold, before, after, valid)
-    kind = classify_kinds(before, after, params.kind_bands, params.kind_params)
+    kind, traces = _kinds({"before": before, "after": after}, score, params.kinds)
     kind[score == SCORE_UNOBSERVED] = 0
     step = params.preview_step
     rows, cols = (
@@ -76,4 +104,26 @@ def score_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: ScoreJob
     bands = list(params.preview_bands)
     preview = np.stack([image[bands, rows, cols] for image in (before, after)])
     partial = ScorePartial(int(np.count_nonzero(score == SCORE_UNOBSERVED)), preview)
-    return TileOutput({"score": score, "kind": kind}, ((tile.index, partial),))
+    return TileOutput({"score": score, "kind": kind, "traces": traces}, ((tile.index, partial),))
+
+
+def _kinds(
+    pair: Mapping[str, NDArray[np.generic]], score: NDArray[np.uint16], model: KindModel | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Kind `(y, x)` and traces `(4, y, x)`, 0 where nothing can be told."""
+    traces = np.zeros((N_TRACES, *score.shape), np.uint8)
+    if model is None:
+        return np.zeros(score.shape, np.uint8), traces
+    covers = {
+        name: cover_of(pixels, model.bands, model.covers[name]) for name, pixels in pair.items()
+    }
+    if model.materials is None:
+        return classify_kinds(covers, None, model.params), traces
+    traces[BUILT_BEFORE] = built_before(pair["before"], covers["before"], model.materials)
+    # No one asks for the material of what did not change at all.
+    asked = np.where(score >= LEAST_SCORE, covers["after"], np.uint8(PLANTS))
+    traces[BUILT_AFTER], traces[NO_SOIL_AFTER] = built_after(pair["after"], asked, model.materials)
+    for trace, name in ((GREY_BEFORE, "before"), (GREY_AFTER, "after")):
+        traces[trace] = grey_of(pair[name], model.greys[name])
+    built = np.maximum(traces[BUILT_AFTER], traces[NO_SOIL_AFTER])
+    return classify_kinds(covers, built, model.params), traces

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.change.cleaning import CleaningParams, change_mask
+from pipeline.change.cleaning import CleaningParams, change_mask, halo_px
+from pipeline.change.likely import LikelyParams, change_classes, likely_halo_px
 from pipeline.change.linear import SCORE_UNOBSERVED
 from pipeline.grid import RasterWindow, Tile, TileOutput
 
@@ -14,12 +16,33 @@ UNOBSERVED = 255
 """Value of `change.tif` where at least one date was not seen."""
 
 
-def mask_tile(
-    tile: Tile, sources: Mapping[str, RasterWindow], params: CleaningParams
-) -> TileOutput:
-    """Tile function: stored `score` of the padded window → clean change mask of the core."""
-    mask = change_mask(sources["score"].array[0], params)
-    return TileOutput({"mask": mask[tile.core_slices]})
+@dataclass(frozen=True)
+class MaskJob:
+    """Parameters of `mask_tile`."""
+
+    cleaning: CleaningParams
+    likely: LikelyParams
+    takes_faint: bool
+
+    @property
+    def halo_px(self) -> int:
+        """Pixels around a tile that its core depends on."""
+        return likely_halo_px(halo_px(self.cleaning))
+
+
+def mask_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: MaskJob) -> TileOutput:
+    """Tile function: `score` and `built` of the padded window → change mask of the core by
+    class: 1 construction-like, 2 other change, 0 none, 255 unobserved."""
+    score = sources["score"].array[0]
+    mask = change_mask(score, params.cleaning)
+    classes = change_classes(
+        mask,
+        score,
+        sources["built"].array,
+        params.likely,
+        takes_faint=params.takes_faint,
+    )
+    return TileOutput({"mask": classes[tile.core_slices]})
 
 
 def measure_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: None) -> TileOutput:

@@ -1,20 +1,24 @@
-"""First change kinds per pixel from vegetation and water indices.
+"""First change kinds per pixel: what covered the ground at both dates, and of which material.
 
 Values are those of `configs/codes/change_kind.csv`. Only three are told apart here: water, crop or
-other vegetation, and everything that ended bare or built (construction-like, 疑似建设). Without
-band roles nothing is said: value 0.
+other vegetation (with bare and ploughed fields), and construction-like (疑似建设): ground that ends
+bare, of a material that is built rather than soil (`change.materials`). Where the material can not
+be told, everything that ends bare is construction-like: an omission costs more than a false alarm.
+Without band roles nothing is said: value 0.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.change.cover import PLANTS, CoverParams
+from pipeline.change.cover import WATER as WATER_COVER
+from pipeline.change.materials import MaterialParams
 from pipeline.schema.model import Frozen
 
 UNKNOWN, CONSTRUCTION, WATER, CROP = 0, 10, 30, 40
@@ -24,68 +28,45 @@ UNKNOWN, CONSTRUCTION, WATER, CROP = 0, 10, 30, 40
 class KindParams(Frozen):
     """Settings of the first change kinds (变化类别初分)."""
 
-    vegetation_ndvi: float = Field(
-        0.3, gt=-1, lt=1, description="变化后 NDVI 不低于此值视为植被（示例口径，随传感器调整）"
+    cover: CoverParams = Field(default=CoverParams(), description="单时相地表覆盖")
+    materials: MaterialParams = Field(default=MaterialParams(), description="建设材质证据")
+    min_built_evidence: int = Field(
+        120,
+        ge=0,
+        le=255,
+        description="材质证据达到此值视为建设材质（128 为两可，每 8 为一个自然对数）",
     )
-    water_ndwi: float = Field(
-        0.0, gt=-1, lt=1, description="NDWI（绿、近红外）高于此值视为水面（示例口径，随传感器调整）"
+    min_built_on_water_evidence: int = Field(
+        168, ge=0, le=255, description="原为水面的，材质证据达到此值才视为建设（露滩、退水）"
     )
-
-
-@dataclass(frozen=True)
-class KindBands:
-    """Positions of the bands the rules need among the common bands; −1 if a role is missing."""
-
-    green: int
-    red: int
-    nir: int
-
-    @property
-    def is_usable(self) -> bool:
-        """True if all three roles are there."""
-        return min(self.green, self.red, self.nir) >= 0
 
 
 def classify_kinds(
-    before: NDArray[Any],
-    after: NDArray[Any],
-    bands: KindBands,
-    params: KindParams,
+    covers: Mapping[str, NDArray[np.uint8]], built: NDArray[np.uint8] | None, params: KindParams
 ) -> NDArray[np.uint8]:
-    """Kind of every pixel `(y, x)` as if it had changed; pixels `(band, y, x)`.
+    """Kind of every pixel `(y, x)` as if it had changed.
 
-    Indices are ratios of digital numbers of one date, so a common gain does not move them.
+    `covers` are those of `before` and `after`; `built` is the stored evidence of built material at
+    the after date, None if it can not be told.
     """
-    out = np.zeros(before.shape[1:], np.uint8)
-    if bands.is_usable:
-        _classify(
-            before[bands.green],
-            before[bands.nir],
-            after[bands.green],
-            after[bands.red],
-            after[bands.nir],
-            np.float32(params.vegetation_ndvi),
-            np.float32(params.water_ndwi),
-            out,
-        )
+    before, after = covers["before"], covers["after"]
+    limits = np.array([params.min_built_evidence, params.min_built_on_water_evidence], np.int64)
+    out = np.empty(after.shape, np.uint8)
+    known = built if built is not None else np.full(after.shape, 255, np.uint8)
+    _classify(before.reshape(-1), after.reshape(-1), known.reshape(-1), limits, out.reshape(-1))
     return out
 
 
 @njit(nogil=True, cache=True)
-def _classify(green_b, nir_b, green_a, red_a, nir_a, ndvi_limit, ndwi_limit, out):  # type: ignore[no-untyped-def]
-    # index > limit is written as difference > limit · sum: no division, no zero denominators
-    rows, cols = out.shape
-    for i in range(rows):
-        for j in range(cols):
-            g0, n0 = np.float32(green_b[i, j]), np.float32(nir_b[i, j])
-            g1, r1 = np.float32(green_a[i, j]), np.float32(red_a[i, j])
-            n1 = np.float32(nir_a[i, j])
-            was_water = g0 - n0 > ndwi_limit * (g0 + n0)
-            is_water = g1 - n1 > ndwi_limit * (g1 + n1)
-            is_green = n1 - r1 >= ndvi_limit * (n1 + r1)
-            if is_water:
-                out[i, j] = WATER
-            elif is_green:
-                out[i, j] = WATER if was_water else CROP
-            else:
-                out[i, j] = CONSTRUCTION
+def _classify(before, after, built, limits, out):  # type: ignore[no-untyped-def]
+    for j in range(out.size):
+        was_water = before[j] == WATER_COVER
+        if after[j] == WATER_COVER:
+            kind = np.uint8(WATER)
+        elif after[j] == PLANTS:
+            kind = np.uint8(WATER) if was_water else np.uint8(CROP)
+        elif built[j] >= limits[np.int64(was_water)]:
+            kind = np.uint8(CONSTRUCTION)
+        else:
+            kind = np.uint8(WATER) if was_water else np.uint8(CROP)
+        out[j] = kind

@@ -19,11 +19,12 @@ from pipeline.cli.present import (
     summarise,
     summarise_comparison,
     summarise_quarter,
+    summarise_truth,
 )
 from pipeline.errors import Finding, InputError, Severity, UsageError, VerifyError
 
 if TYPE_CHECKING:
-    from pipeline.config.models import RunConfig
+    from pipeline.config.models import RunConfig, Settings
     from pipeline.stages.compare import Comparison
     from pipeline.stages.context import StageContext
 
@@ -96,14 +97,19 @@ def evaluate_command(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     data_dir: DataOption = DATA_DIR,
+    config_dir: ConfigOption = CONFIG_DIR,
 ) -> None:
-    """用带标注的影像对评价精度；最后一行是 JSON。"""
+    """用带标注的影像对或示例县的真值评价精度；最后一行是 JSON。"""
     import json
 
-    from pipeline.stages.evaluate import evaluate, find_pairs
+    from pipeline.stages.evaluate import evaluate, find_pairs, has_truth
     from pipeline.stages.requests import with_detector
 
     folder = data.resolve()
+    if has_truth(folder):
+        settings = with_detector(detector)
+        _evaluate_county(folder, out, settings, (tile, workers, scheduler), config_dir)
+        return
     target = out or data_dir / "runs" / f"evaluate_{folder.name}"
     pairs = find_pairs(folder, with_detector(detector), gsd)
     quiet = len(pairs) > 1
@@ -118,6 +124,41 @@ def evaluate_command(
     with _tiled(workers, scheduler, tile, quiet=quiet) as start:
         result = evaluate(pairs, target, compare_pair, progress("评价", enabled=quiet))
     say(f"评价完成：{len(pairs)} 对影像，成果在 {target}，报告 {target / 'evaluate.json'}")
+    print(json.dumps(result.as_json(), ensure_ascii=False))
+
+
+def _evaluate_county(
+    folder: Path,
+    out: Path | None,
+    settings: Settings,
+    tiling: tuple[int, int | None, str | None],
+    config_dir: Path,
+) -> None:
+    """Detection without issued patches, and the class of every case after screening.
+
+    A county's truth lies in `<data>/raw/<run>/`, beside the images of that run.
+    """
+    import json
+
+    from pipeline.stages.evaluate import evaluate_truth
+    from pipeline.stages.runner import run_stages
+
+    data_dir = folder.parent.parent
+    config, paths = _load(folder.name, data_dir, config_dir)
+    target = out or data_dir / "runs" / f"evaluate_{folder.name}"
+    tile, workers, scheduler = tiling
+
+    with _tiled(workers, scheduler, tile) as start:
+        summarise(run_stages(UNTIL_SCREENED, start(config, paths)))
+        result = evaluate_truth(
+            folder,
+            target,
+            lambda run, place: _compare_into(run, place, start),
+            settings,
+            paths.screened,
+        )
+    summarise_truth(result)
+    say(f"评价完成：成果在 {target}，报告 {target / 'evaluate.json'}")
     print(json.dumps(result.as_json(), ensure_ascii=False))
 
 
@@ -148,6 +189,7 @@ STAGE_LABELS = {
 }
 """Stages with a command of their own; a test holds them against the catalogue of stages."""
 QUARTER = tuple(STAGE_LABELS)
+UNTIL_SCREENED = QUARTER[: QUARTER.index("screen") + 1]
 
 for _name, _label in STAGE_LABELS.items():
     _add_run_command(_name, f"{_label}（阶段 {_name}）。", (_name,))

@@ -14,6 +14,7 @@ from pipeline.units import format_mu100
 if TYPE_CHECKING:
     from pipeline.io.runs import RunPaths
     from pipeline.stages.compare import Comparison
+    from pipeline.stages.evaluate import TruthEvaluation
     from pipeline.stages.runner import Outcome
 
 
@@ -100,6 +101,29 @@ def summarise_quarter(outcomes: list[Outcome], paths: RunPaths) -> None:
     say(f"  2. 全县图斑，用 QGIS 打开：{paths.delivery / 'county.qgz'}")
     say(f"  3. 核查包 {packed['packages']} 个，zip 发给乡镇：{paths.packages}")
     say(f"  4. 空白认定表、案件表：{paths.delivery}")
+
+
+def summarise_truth(result: TruthEvaluation) -> None:
+    """Detection and screening against what was planted, with every case that came out otherwise."""
+    found, right, faint = (
+        result.planted.recall,
+        result.planted.precision,
+        result.planted.low_contrast_recall,
+    )
+    say("—— 与真值对照（检测不用下发图斑） ——")
+    say(
+        f"可观测、不小于 400 平方米的建设：{found.whole} 处，检出 {found.part} 处；"
+        f"其中低对比度 {faint.whole} 处，检出 {faint.part} 处"
+    )
+    say(f"报为建设、不小于 400 平方米的图斑：{right.whole} 个，其中确为建设 {right.part} 个")
+    if result.cases is None:
+        return
+    hits = sum(case.is_hit for case in result.cases)
+    say(f"初判类别与真值一致：{hits} / {len(result.cases)}")
+    for case in result.cases:
+        if not case.is_hit:
+            got = case.found_class
+            say(f"  {case.truth_id} {case.case_id}：应为 {case.expected_class}，得 {got}")
 
 
 def _class_counts(counts: Mapping[str, Any]) -> str:

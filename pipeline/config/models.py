@@ -15,11 +15,16 @@ from pipeline.change.cleaning import CleaningParams
 from pipeline.change.detectors import DetectorName
 from pipeline.change.irmad import IrmadParams
 from pipeline.change.kinds import KindParams
+from pipeline.change.likely import LikelyParams
 from pipeline.change.sample import SampleParams
 from pipeline.change.thresholds import ThresholdParams
+from pipeline.delivery.card_images import CardImageParams
 from pipeline.imagery.radiometry import RadiometryParams
 from pipeline.imagery.tie_points import TiePointParams
+from pipeline.patches.construction import ConstructionParams
+from pipeline.patches.issued import IssuedParams
 from pipeline.patches.measures import PatchParams
+from pipeline.patches.townships import AssignmentParams
 from pipeline.scene import BAND_ROLES
 from pipeline.schema.messages import suggest
 from pipeline.schema.model import Frozen, refusal
@@ -49,19 +54,38 @@ class ExtractSettings(Frozen):
     """Settings of the stage `extract`."""
 
     cleaning: CleaningParams = Field(default=CleaningParams(), description="变化掩膜清理")
+    likely: LikelyParams = Field(default=LikelyParams(), description="疑似建设像元")
+    construction: ConstructionParams = Field(
+        default=ConstructionParams(), description="建设图斑判别"
+    )
     patches: PatchParams = Field(default=PatchParams(), description="图斑轮廓与量算")
+    issued: IssuedParams = Field(default=IssuedParams(), description="与下发图斑合并")
 
 
-class OverlaySettings(Frozen):
+class OverlaySettings(AssignmentParams):
     """Settings of the stage `overlay`."""
-
-
-class ScreenSettings(Frozen):
-    """Settings of the stage `screen`."""
 
 
 class PackageSettings(Frozen):
     """Settings of the stage `package`."""
+
+    buffer_m: float = Field(
+        default=200, ge=0, le=2000, description="核查包的影像和图层超出本乡镇和图斑的距离，米"
+    )
+    kml_outlines: bool = Field(
+        default=True, description="patches.kml 是否含图斑范围；否则只含约百米精度的位置"
+    )
+    secrecy: str = Field(
+        default="内部资料　注意保管",
+        min_length=1,
+        max_length=40,
+        description="密级，印在每份成果上",
+    )
+    withheld_classes: tuple[str, ...] = Field(
+        default=("not_construction",),
+        description="不下发乡镇核查的初判类别（代码见 suspected_class.csv）；下发图斑一律下发核查",
+    )
+    card_images: CardImageParams = Field(default=CardImageParams(), description="核查卡影像")
 
 
 class Settings(Frozen):
@@ -71,7 +95,6 @@ class Settings(Frozen):
     detect: DetectSettings = Field(default=DetectSettings(), description="变化检测")
     extract: ExtractSettings = Field(default=ExtractSettings(), description="图斑提取")
     overlay: OverlaySettings = Field(default=OverlaySettings(), description="套合分析")
-    screen: ScreenSettings = Field(default=ScreenSettings(), description="合规初判")
     package: PackageSettings = Field(default=PackageSettings(), description="核查包")
 
 

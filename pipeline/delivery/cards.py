@@ -34,7 +34,10 @@ MAX_VERTICES = 12
 """Outlines with more vertices refer to `verify.gpkg`."""
 MAX_REASON_CHARS = 260
 """A longer sentence is cut with ……; `register.xlsx` holds it in full."""
+MAX_NAME_CHARS = 60
 RULE_SET_CHARS = 12
+KEY_STEPS = frozenset({"fallback", "violation_kind", "context"})
+"""Steps of the screening whose reasons the card keeps longest."""
 OTHER_UNIT = "其他单位"
 """A township that the receiver of the card is not told (DESIGN §9)."""
 GEOGRAPHIC_CGCS2000 = 4490
@@ -74,6 +77,8 @@ class Reason:
     reference: str
     """Document and article; empty if the reason rests on none."""
     is_assumption: bool
+    is_key: bool
+    """Says what the suspicion is; the last to be left out where the page has no room."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +142,8 @@ def build_card(
     return Card(
         patch_id=_text(patch, "patch_id"),
         issued_id=_text(patch, "issued_id", ""),
-        township=_text(patch, "township_name"),
-        village=_text(patch, "village_name"),
+        township=_cut(_text(patch, "township_name"), MAX_NAME_CHARS),
+        village=_cut(_text(patch, "village_name"), MAX_NAME_CHARS),
         before_date=_text(patch, "before_date", "日期未提供"),
         after_date=_text(patch, "after_date", "日期未提供"),
         facts=_facts(patch, outline, labels, crs),
@@ -236,15 +241,15 @@ def _patrol(patch: Row, labels: CardLabels) -> str:
         return UNKNOWN
     grade = _label(patch, "patrol_grade", labels.patrol_grade, "等级未提供")
     person = _text(patch, "responsible_person", "责任人未提供")
-    return f"{_text(patch, 'patrol_area_id')}（{grade}）{person}"
+    area = _cut(_text(patch, "patrol_area_id"), MAX_NAME_CHARS)
+    return f"{area}（{grade}）{_cut(person, MAX_NAME_CHARS)}"
 
 
 def _reason(row: Row) -> Reason:
-    text = _text(row, "text_zh", "")
-    if len(text) > MAX_REASON_CHARS:
-        text = text[:MAX_REASON_CHARS] + "……"
+    text = _cut(_text(row, "text_zh", ""), MAX_REASON_CHARS)
     is_assumption = is_known(row["is_assumption"]) and bool(row["is_assumption"])
-    return Reason(text, _text(row, "reference_zh", ""), is_assumption)
+    is_key = row.get("step") in KEY_STEPS
+    return Reason(text, _text(row, "reference_zh", ""), is_assumption, is_key)
 
 
 def _vertices(outline: BaseGeometry) -> tuple[Vertex, ...]:
@@ -274,6 +279,10 @@ def _text(row: Row, name: str, unknown: str = UNKNOWN) -> str:
         return unknown
     visible = "".join(c for c in str(value) if unicodedata.category(c) != "Cf")
     return " ".join(visible.split()) or unknown
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "……"
 
 
 def _label(row: Row, name: str, labels: Mapping[str, str], unknown: str = UNKNOWN) -> str:

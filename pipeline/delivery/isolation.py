@@ -53,8 +53,9 @@ class Township:
 
     def mask(self, text: str) -> str:
         """A text in which no other township or village is named."""
+        own = frozenset(self.own_words)
         return _pattern(self.own_words, self.foreign_words).sub(
-            lambda found: found["own"] or OTHERS_ZH, text
+            lambda found: found.group() if found.group() in own else OTHERS_ZH, text
         )
 
     def mask_id(self, text: str) -> str:
@@ -176,11 +177,13 @@ def _is_valid(table: pd.DataFrame, on: str | None) -> NDArray[np.bool_]:
 
 @lru_cache(maxsize=64)
 def _pattern(own: tuple[str, ...], foreign: tuple[str, ...]) -> re.Pattern[str]:
-    """Own names first, so that a shorter foreign name inside one is left alone."""
-    mine = "|".join(map(re.escape, own)) or "(?!)"
-    others = "|".join(map(re.escape, foreign)) or "(?!)"
-    # Digits after a code of nine belong to a village code of twelve.
-    return re.compile(rf"(?P<own>{mine})|(?:{others})\d*")
+    """Longer names first, own or foreign: 城关 may be an own village and 城关镇 a foreign town.
+
+    Digits after a foreign code of nine belong to a village code of twelve.
+    """
+    found = {word: re.escape(word) for word in own}
+    found |= {word: re.escape(word) + (r"\d*" if word.isdigit() else "") for word in foreign}
+    return re.compile("|".join(found[word] for word in _long_first(set(found))) or "(?!)")
 
 
 def _words(
@@ -193,8 +196,8 @@ def _words(
     foreign |= set(townships.loc[~is_own, "township_code"])
     if villages is not None:
         is_own = villages["village_code"].str.startswith(code)
-        own |= set(villages.loc[is_own, "village_name"])
-        foreign |= set(villages.loc[~is_own, "village_name"])
+        own |= set(villages.loc[is_own, "village_name"].dropna())
+        foreign |= set(villages.loc[~is_own, "village_name"].dropna())
         foreign |= set(villages.loc[~is_own, "village_code"])
     return _long_first(own), _long_first({word for word in foreign - own if len(word) >= _MIN_NAME})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
 
 import numpy as np
@@ -12,8 +12,15 @@ from pyproj import CRS, Transformer
 
 from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid, RasterWindow, Tile, TileOutput
-from pipeline.imagery.resample import GridMapping, resample
-from pipeline.imagery.validity import NODATA, NodataRule, covered_mask, working_pixels
+from pipeline.imagery.resample import GridMapping, resample, sample_nearest
+from pipeline.imagery.validity import (
+    MASK_VALUES,
+    NODATA,
+    NodataRule,
+    covered_mask,
+    working_pixels,
+    worst_of,
+)
 
 MAX_GSD_RATIO = 4.0
 """Cubic convolution of a much finer source would alias; a much coarser one invents detail."""
@@ -127,12 +134,22 @@ class AlignJob:
     """Parameters of `align_tile`, by source name (`before`, `after`)."""
 
     dates: Mapping[str, DateJob]
+    masks: Mapping[str, GridMapping] = field(default_factory=dict)
+    """Supplied validity masks by source name, each with its image's mapping."""
+
+
+@dataclass(frozen=True)
+class AlignPartial:
+    """What a tile gives back beside its rasters."""
+
+    unobserved_pixels: int
+    unknown_mask_values: Mapping[str, tuple[int, ...]]
+    """Values of supplied masks that mean nothing, by source name."""
 
 
 def align_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: AlignJob) -> TileOutput:
     """Tile function: sources on their own grids → `before`, `after` (as asked) and `valid`."""
-    shape = tile.core.shape
-    seen = np.ones(shape, np.uint8)
+    states: list[NDArray[np.uint8]] = []
     rasters: dict[str, NDArray[np.generic]] = {}
     for name, job in params.dates.items():
         source = sources[name]
@@ -140,9 +157,17 @@ def align_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: AlignJob
         pixels, mask = resample(
             tile.core, working_pixels(source, mask), (source.row0, source.col0), mask, job.mapping
         )
-        seen &= mask
+        states.append(np.where(mask == 1, 0, NODATA).astype(np.uint8))
         if job.is_written:
             rasters[name] = pixels
-    valid = np.where(seen == 1, 0, NODATA).astype(np.uint8)
+    unknown: dict[str, tuple[int, ...]] = {}
+    for name, mapping in params.masks.items():
+        source = sources[name]
+        origin = source.row0, source.col0
+        state = sample_nearest(tile.core, source.array[0], origin, mapping, NODATA)
+        unknown[name] = tuple(np.setdiff1d(state, MASK_VALUES).tolist())
+        states.append(state.astype(np.uint8))
+    valid = worst_of(states, tile.core.shape)
     rasters["valid"] = valid
-    return TileOutput(rasters, ((tile.index, int(np.count_nonzero(valid))),))
+    partial = AlignPartial(int(np.count_nonzero(valid)), unknown)
+    return TileOutput(rasters, ((tile.index, partial),))

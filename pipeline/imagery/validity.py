@@ -1,4 +1,4 @@
-"""Which pixels were seen at all: declared nodata, NaN, and undeclared collars.
+"""Which pixels were seen at all: declared nodata, NaN, undeclared collars, supplied masks.
 
 A collar is the band of constant 0 (or, in 8-bit images, 255) between the image frame and the area
 the sensor covered. It is recognised only from the frame inwards: a pixel of that value *inside* the
@@ -7,7 +7,7 @@ image is a dark roof or deep water and stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,11 @@ from pipeline.scene import working_dtype
 
 VALID, NODATA, CLOUD, SHADOW, SATURATED, UNREGISTERED = 0, 1, 2, 3, 4, 5
 """Values of `valid.tif` (DESIGN §2)."""
+
+MASK_VALUES = (VALID, NODATA, CLOUD, SHADOW)
+"""Values of a validity mask supplied with an image (云掩膜)."""
+WORST_FIRST = (NODATA, CLOUD, SHADOW)
+"""Which value counts where several apply: no data hides more than cloud, cloud more than shadow."""
 
 COLLAR_SHARE = 0.01
 """Share of the frame's pixels that must carry a value for it to be taken for a collar."""
@@ -78,6 +83,15 @@ def covered_mask(window: RasterWindow, rule: NodataRule) -> NDArray[np.uint8]:
     if rule.collar_value is not None and rule.bounds is not None:
         covered &= (~_collar(window, rule.collar_value, rule.bounds)).astype(np.uint8)
     return covered
+
+
+def worst_of(states: Sequence[NDArray[np.uint8]], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The worst of several validities `(y, x)` for every pixel, by `WORST_FIRST`; 0 if none."""
+    worst = np.zeros(shape, np.uint8)
+    for value in reversed(WORST_FIRST):
+        for state in states:
+            worst[state == value] = value
+    return worst
 
 
 def _collar(window: RasterWindow, value: float, bounds: CollarBounds) -> NDArray[np.bool_]:

@@ -8,24 +8,24 @@ from itertools import count
 from pathlib import Path
 
 from pipeline.errors import Finding, Severity
-from pipeline.io.digests import DigestCache, named_files
-from pipeline.io.manifest import SIDECAR_SUFFIXES, StageManifest
+from pipeline.io.digests import DigestCache, FileDigest, named_files
+from pipeline.io.manifest import SIDECAR_SUFFIXES
 from pipeline.io.runs import MANIFEST_NAME
 
 
 def keep_edits(
-    target: Path, folders: Mapping[str, Path], manifest: StageManifest, cache: DigestCache
+    target: Path, folders: Mapping[str, Path], written: Mapping[str, FileDigest], cache: DigestCache
 ) -> tuple[Finding, ...]:
     """Copy every file whose content is not what the stage wrote into a new folder in `target`.
 
-    Files the stage did not write count too, except what other programs leave beside a result.
+    `written`: the outputs by the manifest; where none tells, those that are about to replace the
+    files. Files the stage did not write count too, except what other programs leave beside.
     """
     edited = {
         name: path
         for name, path in named_files(folders).items()
         if name != MANIFEST_NAME and not name.endswith(SIDECAR_SUFFIXES)
-        if name not in manifest.outputs
-        or cache.digest(path).digest != manifest.outputs[name].digest
+        if name not in written or cache.digest(path).digest != written[name].digest
     }
     if not edited:
         return ()

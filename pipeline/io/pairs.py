@@ -32,6 +32,8 @@ class ImageRequest:
     path: Path
     bands: tuple[str, ...] | None = None
     date: str | None = None
+    mask: Path | None = None
+    """Supplied validity mask, if any."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,13 @@ class ImagePair:
 def open_pair(before: ImageRequest, after: ImageRequest, gsd_m: float | None) -> ImagePair:
     """Open both images, match their bands and find the working grid. Raises `InputError`."""
     first, second = (
-        open_scene(request.path, bands=request.bands, gsd_m=gsd_m, date=request.date)
+        open_scene(
+            request.path,
+            bands=request.bands,
+            gsd_m=gsd_m,
+            date=request.date,
+            mask=request.mask,
+        )
         for request in (before, after)
     )
     grid = working_grid(first.scene.grid)

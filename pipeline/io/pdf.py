@@ -1,7 +1,7 @@
 """Typesetting PDF with typst; the only module that imports it.
 
 Same input, same bytes: no clock, no system fonts, no network. Typst prints a box for a character
-that the font lacks and says nothing, so every text is checked against the font beforehand.
+that the font lacks and says nothing, so such characters are replaced by 〓 beforehand and told.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -21,20 +22,22 @@ from pipeline.delivery.assets import FONT_PATH
 from pipeline.delivery.card_images import CardImages
 from pipeline.delivery.card_map import SYMBOLS, swatch_svg
 from pipeline.delivery.cards import Card, CardHeading
-from pipeline.errors import Finding, InputError, PipelineError
+from pipeline.errors import Finding, PipelineError, Severity
 
 CARD_TEMPLATE_PATH = FONT_PATH.with_name("card.typ")
 DATA_NAME = "data.json"
 UNICODE_FULL = (3, 10)
 """Platform and encoding of the font's character table that covers all of Unicode."""
 MISSING_LISTED = 20
+GETA = "〓"
+"""What Chinese and Japanese printers set for a type they lack."""
 
 
 def compile_cards(pages: Sequence[tuple[Card, CardImages]], heading: CardHeading) -> bytes:
     """The PDF of one package: one A4 page per patch, in the given order.
 
     A compiler is made for this call and dropped after it, because it keeps what it has seen.
-    Raises `InputError` naming every card that holds characters the font lacks.
+    Characters the font lacks are printed as 〓; `missing_glyphs` tells which.
     """
     if not pages:
         raise ValueError("a package without patches has no cards")
@@ -63,8 +66,7 @@ def compile_cards(pages: Sequence[tuple[Card, CardImages]], heading: CardHeading
         "cards": cards,
         "symbols": {key: symbol.label_zh for key, symbol in SYMBOLS.items()},
     }
-    _require_printable(cards, asdict(heading))
-    return compile_pdf(CARD_TEMPLATE_PATH.read_text(encoding="utf-8"), data, files)
+    return compile_pdf(CARD_TEMPLATE_PATH.read_text(encoding="utf-8"), printable(data), files)
 
 
 def compile_pdf(template: str, data: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
@@ -110,25 +112,58 @@ def printable_characters() -> frozenset[int]:
 def missing_characters(value: Any) -> str:
     """Characters in a text, or in any text inside a list or mapping, that can not be printed."""
     used = {char for text in _texts(value) for char in text}
-    return "".join(sorted(char for char in used if ord(char) not in printable_characters()))
+    return "".join(sorted(char for char in used if _is_missing(char)))
 
 
-def _require_printable(cards: Sequence[Mapping[str, Any]], heading: Mapping[str, Any]) -> None:
-    named = [("页眉", heading), *((str(card["patch_id"]), card) for card in cards)]
-    findings = [
+def printable(value: Any) -> Any:
+    """The same with 〓 for characters the font lacks, without invisible ones, on single lines."""
+    if isinstance(value, str):
+        visible = (" " if char.isspace() else char for char in value if not _is_invisible(char))
+        return "".join(GETA if _is_missing(char) else char for char in visible)
+    if isinstance(value, Mapping):
+        return {key: printable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [printable(item) for item in value]
+    return value
+
+
+def missing_glyphs(
+    pages: Sequence[tuple[Card, CardImages]], heading: CardHeading, where: str
+) -> tuple[Finding, ...]:
+    """One notice N-FONT-GLYPH naming the characters that `compile_cards` replaces, or none."""
+    cards = [(card.patch_id, missing_characters(asdict(card))) for card, _ in pages]
+    cards = [(patch, missing) for patch, missing in cards if missing]
+    everywhere = missing_characters(asdict(heading))
+    characters = sorted({*everywhere, *(char for _, missing in cards for char in missing)})
+    if not characters:
+        return ()
+    named = "、".join(f"{char}（U+{ord(char):04X}）" for char in characters[:MISSING_LISTED])
+    more = f"等 {len(characters)} 个" if len(characters) > MISSING_LISTED else ""
+    places = "页眉（每张卡）" if everywhere else f"图斑 {cards[0][0]} 等 {len(cards)} 张卡"
+    return (
         Finding(
-            "E-FONT-GLYPH",
-            "文字中有字库没有的字，核查卡无法印出。",
-            where=where,
-            value="、".join(f"{c}（U+{ord(c):04X}）" for c in missing[:MISSING_LISTED]),
-            allowed="思源黑体（Noto Sans SC）收录的字",
-            advice="在参考图层或台账中改用规范字，或用括号写明字形，再重新打包。",
-        )
-        for where, value in named
-        if (missing := missing_characters(value))
-    ]
-    if findings:
-        raise InputError(findings)
+            "N-FONT-GLYPH",
+            f"核查卡的字体缺少 {len(characters)} 个字，印成了{GETA}。",
+            where,
+            f"{named}{more}；{places}",
+            "思源黑体（Noto Sans SC）收录的字",
+            "register.xlsx 和 verify.gpkg 里是原字，打印后照填；"
+            "也可在源数据中改用规范字后重新打包。",
+            Severity.NOTICE,
+        ),
+    )
+
+
+def _is_missing(char: str) -> bool:
+    if char.isspace() or _is_invisible(char):
+        return False
+    return ord(char) not in printable_characters()
+
+
+def _is_invisible(char: str) -> bool:
+    """Control, format and variation characters: nothing to print, and some turn a line around."""
+    is_variation = "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return is_variation or (unicodedata.category(char) in ("Cc", "Cf") and not char.isspace())
 
 
 def _texts(value: Any) -> Iterator[str]:

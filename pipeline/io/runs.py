@@ -24,6 +24,9 @@ PUBLISHED = (
     "summary.json",
 )
 """What `compare` gives out (DESIGN §10)."""
+MAX_NAME_CHARS = 20
+_NO_FILE_NAME = frozenset('<>:"/\\|?*!')
+"""Not allowed in names on Windows, or separators somewhere: GDAL's readers split at “!”."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ class RunPaths:
         return self.stage_dir("detect") / "kind.tif"
 
     @property
+    def detect_traces(self) -> Path:
+        """What kinds and construction are told by, per pixel: see `change.traces`."""
+        return self.stage_dir("detect") / "traces.tif"
+
+    @property
     def detect_preview(self) -> Path:
         """Thinned pixels of both dates, for pictures."""
         return self.stage_dir("detect") / "preview.npy"
@@ -152,8 +160,11 @@ class RunPaths:
         return self.stage_dir("package")
 
     def package(self, township_code: str, township_name: str) -> Path:
-        """Folder of one township's package; the zip lies beside it under the same name."""
-        return self.packages / f"{township_code}_{unicodedata.normalize('NFC', township_name)[:20]}"
+        """Folder of one township's package; the zip lies beside it under the same name.
+
+        The name is delivered text: it can not leave the folder, and Windows can unpack it.
+        """
+        return self.packages / f"{_plain_name(township_code)}_{_plain_name(township_name)}"
 
     @property
     def delivery(self) -> Path:
@@ -169,3 +180,11 @@ class RunPaths:
     def digest_cache(self) -> Path:
         """Cache of file digests; may be deleted at any time."""
         return self.root / ".digests.json"
+
+
+def _plain_name(text: str) -> str:
+    """A text as part of a file name: NFC, no separators, nothing invisible, no dot at the end."""
+    normal = unicodedata.normalize("NFC", text)
+    visible = "".join(c for c in normal if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    replaced = "".join("_" if c in _NO_FILE_NAME else c for c in visible)
+    return replaced.strip()[:MAX_NAME_CHARS].rstrip(". ")

@@ -10,6 +10,7 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 from rasterio.enums import ColorInterp, MaskFlags
 
@@ -21,6 +22,7 @@ from pipeline.schema.document import parse_document
 from pipeline.schema.model import Frozen, refusal
 
 META_FILE = "meta.yaml"
+MASK_TOLERANCE_PX = 0.1
 
 
 class SceneMeta(Frozen):
@@ -32,6 +34,13 @@ class SceneMeta(Frozen):
     )
     before_date: datetime.date | None = Field(None, description="变化前影像日期")
     after_date: datetime.date | None = Field(None, description="变化后影像日期")
+    before_mask: str | None = Field(
+        None, min_length=1, description="变化前影像的云掩膜文件，与本文件同一文件夹"
+    )
+    after_mask: str | None = Field(
+        None, min_length=1, description="变化后影像的云掩膜文件，与本文件同一文件夹"
+    )
+    mask: dict[int, str] = Field({}, description="云掩膜各取值的含义（只作说明）")
     label: dict[int, str] = Field({}, description="标注图像各取值的含义（只作说明）")
 
     @field_validator("after_date")
@@ -57,6 +66,8 @@ class SceneFile:
     scene: Scene
     is_copyable: bool
     """True if the file is a tiled GeoTIFF whose blocks read fast, so it can be taken over as is."""
+    mask: Path | None = None
+    """Supplied validity mask on the image's own grid: 0 clear, 1 no data, 2 cloud, 3 shadow."""
 
 
 def read_meta(folder: Path) -> SceneMeta:
@@ -80,10 +91,12 @@ def open_scene(
     bands: tuple[str, ...] | None = None,
     gsd_m: float | None = None,
     date: str | None = None,
+    mask: Path | None = None,
 ) -> SceneFile:
     """Read what is known of an image; pixels stay in the file.
 
-    Raises `InputError` if it can not be opened, or has no CRS and `gsd_m` is not given.
+    Raises `InputError` if it can not be opened, or has no CRS and `gsd_m` is not given, or if the
+    supplied validity mask is not on the image's own grid (E-MASK-GRID).
     """
     with open_raster(path) as dataset:
         grid = grid_of(dataset, gsd_m)
@@ -104,9 +117,41 @@ def open_scene(
         )
     _require_intensities(path, dtype, is_palette=is_palette)
     _require_reference(path, grid)
+    if mask is not None:
+        _require_mask_grid(mask, grid)
     roles = _roles(path, bands, descriptions)
     scene = Scene(grid, roles, dtype, nodata, date, has_mask, alpha)
-    return SceneFile(path, scene, is_copyable and not alpha)
+    return SceneFile(path, scene, is_copyable and not alpha, mask)
+
+
+def _require_mask_grid(mask: Path, grid: Grid) -> None:
+    """A mask covers its image pixel for pixel; one without any reference needs its size only."""
+    with open_raster(mask) as dataset:
+        own, n_bands, dtype = grid_of(dataset), dataset.count, dataset.dtypes[0]
+    same_place = own.crs_wkt is None or (own.crs == grid.crs and _is_congruent(own, grid))
+    same_size = (own.width, own.height) == (grid.width, grid.height)
+    if same_place and same_size and n_bands == 1 and dtype == "uint8":
+        return
+    raise InputError(
+        Finding(
+            "E-MASK-GRID",
+            "云掩膜与影像对不上。",
+            where=str(mask),
+            value=f"{own.width} × {own.height}，{n_bands} 个波段，{dtype}"
+            + ("" if same_place else "，位置、像元大小或坐标系不同"),
+            allowed=f"{grid.width} × {grid.height}，单波段 uint8，与影像同一格网",
+            advice="让提供单位给出与影像逐像元对应的掩膜，或先在 QGIS 中对齐栅格。",
+        )
+    )
+
+
+def _is_congruent(mask: Grid, image: Grid) -> bool:
+    """Whether all corners agree to a tenth of a pixel: headers are rounded now and then."""
+    rows = np.array([0.0, 0.0, image.height, image.height])
+    cols = np.array([0.0, image.width, 0.0, image.width])
+    found_rows, found_cols = image.rowcol(*mask.xy(rows, cols))
+    apart = max(np.abs(found_rows - rows).max(), np.abs(found_cols - cols).max())
+    return bool(apart <= MASK_TOLERANCE_PX)
 
 
 def _require_intensities(path: Path, dtype: str, *, is_palette: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import geopandas as gpd
@@ -97,7 +98,7 @@ class ReferenceLayer:
         order = np.lexsort((feature, outline))
         first = np.searchsorted(outline[order], np.arange(outlines.size + 1))
         found = feature[order].astype(np.int64)
-        return [found[begin:end] for begin, end in zip(first, first[1:], strict=False)]
+        return [found[begin:end] for begin, end in pairwise(first)]
 
     def hits(self, points: GeometryArray) -> Hits:
         """Which features cover the faces that `points` `(face,)` represent.

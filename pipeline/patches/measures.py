@@ -39,8 +39,12 @@ class DropReason(StrEnum):
     KEPT = ""
     SPECKLE = "speckle"
     """Too few pixels to be drawn; only counted."""
+    WEAK_CHANGE = "weak_change"
+    """Looked like construction, is not by its score, and is below the threshold of change."""
     BELOW_MIN_AREA = "below_min_area"
     """Smaller than the minimum area; kept in the layer of dropped patches."""
+    COVERED_BY_ISSUED = "covered_by_issued"
+    """Left over beside an issued outline with which its patch is one; kept in the same layer."""
 
 
 def _is_coarse(params: PatchParams, grid: Grid) -> bool:

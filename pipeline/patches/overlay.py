@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import geopandas as gpd
@@ -133,11 +134,12 @@ def _cut(
             patches["patch_id"], outlines, *touching, strict=True
         )
     ]
-    geometry = np.concatenate([np.empty(0, dtype=object), *pieces])
-    n_faces = np.array([piece.size for piece in pieces], dtype=np.int64)
+    nothing = np.empty(0, dtype=object)
+    geometry = np.concatenate([nothing, *(piece.faces for piece in pieces)])
+    points = np.concatenate([nothing, *(piece.points for piece in pieces)])
+    n_faces = np.array([piece.faces.size for piece in pieces], dtype=np.int64)
     owner = np.repeat(np.arange(len(patches)), n_faces)
     area = ellipsoidal_area_m2(geometry, patches.crs)
-    points = shapely.point_on_surface(geometry)
     covered = {name: Covered(layer, layer.hits(points)) for name, layer in layers.items()}
     return _Cut(Faces(owner, area, len(patches)), geometry, dates.of(owner), covered)
 
@@ -220,7 +222,7 @@ def _merged(faces: GeometryArray, part: NDArray[np.int64], n_parts: int) -> Geom
     order = np.argsort(part, kind="stable")
     first = np.searchsorted(part[order], np.arange(n_parts + 1))
     merged = np.empty(n_parts, dtype=object)
-    for number, (begin, end) in enumerate(zip(first, first[1:], strict=False)):
+    for number, (begin, end) in enumerate(pairwise(first)):
         merged[number] = merge_faces(faces[order[begin:end]])
     return merged
 

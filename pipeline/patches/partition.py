@@ -8,6 +8,7 @@ at four million metres); that is all by which the sum of the faces can miss the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,15 @@ neighbour with the longest common edge."""
 SNAP_M = 1e-7
 """Grid to which crossings are rounded where noding in plain float64 failed; coarser than float64 at
 forty million metres (eastings with zone prefix), still below `RELATIVE_TOLERANCE` for 1 m²."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The faces that make up a patch, `(face,)`."""
+
+    faces: GeometryArray
+    points: GeometryArray
+    """A point of each face that is not on a speck joined to it: it speaks for all of the face."""
 
 
 def deviates(total: NDArray[np.float64], area: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -61,15 +71,16 @@ def lines_near(patch: BaseGeometry, features: GeometryArray) -> GeometryArray:
     return lines
 
 
-def split_patch(patch_id: str, patch: BaseGeometry, features: GeometryArray) -> GeometryArray:
-    """Disjoint valid polygons `(face,)` that make up `patch`; none crosses a feature's boundary.
+def split_patch(patch_id: str, patch: BaseGeometry, features: GeometryArray) -> Pieces:
+    """Disjoint valid polygons that make up `patch`; none crosses a boundary but by a speck.
 
     `features` are valid polygons in the same plane, in metres. Order of the result: as polygonised,
     the same for the same input. Raises E-INTERNAL with `patch_id` if the faces do not add up.
     """
     lines = [shapely.boundary(patch), *lines_near(patch, features)]
     if len(lines) == 1:
-        return np.asarray(shapely.get_parts(patch))
+        parts = np.asarray(shapely.get_parts(patch))
+        return Pieces(parts, shapely.point_on_surface(parts))
     area = shapely.area(patch)
     total = 0.0
     for grid_m in (None, SNAP_M):
@@ -91,17 +102,19 @@ def _faces_inside(patch: BaseGeometry, noded: BaseGeometry) -> GeometryArray:
     return inside
 
 
-def _absorb_specks(faces: GeometryArray) -> GeometryArray:
+def _absorb_specks(faces: GeometryArray) -> Pieces:
     """The faces with every speck joined to a neighbour; one without a neighbour stays."""
     is_speck = shapely.area(faces) < SPECK_M2
+    # Taken before: a long speck may be the widest thing half way up the face it is joined to.
+    points = shapely.point_on_surface(faces)
     if not is_speck.any() or is_speck.all():
-        return faces
+        return Pieces(faces, points)
     group = _hosts(faces, is_speck)
     kept = np.unique(group)
     joined = faces[kept]
     for target in np.unique(group[is_speck]):
         joined[np.searchsorted(kept, target)] = merge_faces(faces[group == target])
-    return joined
+    return Pieces(joined, points[kept])
 
 
 def _hosts(faces: GeometryArray, is_speck: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -47,6 +47,18 @@ def shares(faces: Faces, unit: NDArray[np.object_]) -> pd.DataFrame:
     return sums.sort_values(["patch", "rank", "unit"])[["patch", "unit", "area_m2"]]
 
 
+def reaching(share: pd.DataFrame, faces: Faces, min_touch_m2: float) -> pd.DataFrame:
+    """The shares that are more than noise of the overlay; of tiny patches a tenth is enough.
+
+    A patch that lies outside a unit and shares its edge does not belong to it.
+    """
+    whole = summed(faces.area_m2, faces.patch, faces.n_patches)
+    least = np.minimum(min_touch_m2, whole / 10.0)
+    is_enough = share["area_m2"].to_numpy() >= least[share["patch"].to_numpy(dtype=np.int64)]
+    kept: pd.DataFrame = share.loc[is_enough]
+    return kept
+
+
 def largest(share: pd.DataFrame, n_patches: int) -> NDArray[np.object_]:
     """The unit with the largest share of each patch, `(patch,)`; None if there is none."""
     result = np.full(n_patches, None, dtype=object)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.patches.covering import NONE, Days, Hits, PatchDates, ReferenceLayer
-from pipeline.patches.shares import AREA_DECIMALS, Faces, largest, others, shares
+from pipeline.patches.shares import AREA_DECIMALS, Faces, largest, others, reaching, shares
 from pipeline.schema.model import Frozen
 
 
@@ -71,10 +71,10 @@ def assign(
     unit = townships.layer.values("township_code", townships.on(day))
     if areas is None:
         nothing = np.full(faces.n_patches, None, dtype=object)
-        return Assignment(largest(shares(faces, unit), faces.n_patches), nothing, nothing, nothing)
+        return Assignment(_unit(faces, unit, params), nothing, nothing, nothing)
     own = areas.layer.values("responsible_code", areas.on(day))
     unit = np.where(np.equal(own, np.array(None)), unit, own)
-    responsible = largest(shares(faces, unit), faces.n_patches)
+    responsible = _unit(faces, unit, params)
     hits = areas.hits.valid_on(areas.layer, day)
     is_theirs = np.equal(unit[hits.face], responsible[faces.patch[hits.face]])
     theirs = Hits(hits.face[is_theirs], hits.feature[is_theirs])
@@ -85,6 +85,11 @@ def assign(
         areas.layer.values("patrol_grade", chosen),
         areas.layer.values("responsible_person", chosen),
     )
+
+
+def _unit(faces: Faces, unit: NDArray[np.object_], params: AssignmentParams) -> NDArray[np.object_]:
+    share = reaching(shares(faces, unit), faces, params.min_touch_m2)
+    return largest(share, faces.n_patches)
 
 
 def _best_areas(
@@ -145,7 +150,7 @@ def unit_columns(
     code = townships.layer.values("township_code", feature)
     name = townships.layer.values("township_name", feature)
     share = shares(faces, code)
-    chosen = largest(share, faces.n_patches)
+    chosen = largest(reaching(share, faces, params.min_touch_m2), faces.n_patches)
     before = assign(faces, townships, areas, dates.before, params)
     after = assign(faces, townships, areas, dates.after, params)
     nothing = np.full(faces.n_patches, None, dtype=object)

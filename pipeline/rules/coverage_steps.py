@@ -18,7 +18,15 @@ from pipeline.rules.permissions import (
     small_cultivated_rest,
 )
 from pipeline.rules.reasoning import Outcome, Walk
-from pipeline.rules.wording import LAYER_ZH, area_zh, date_zh, documents_zh, number_zh, percent_zh
+from pipeline.rules.wording import (
+    LAYER_ZH,
+    area_zh,
+    date_zh,
+    documents_zh,
+    number_zh,
+    percent_zh,
+    share_zh,
+)
 
 FACILITY_KINDS = frozenset({"facility", "unknown", "construction"})
 """Kinds that a facility land filing (设施农用地备案) may explain."""
@@ -40,7 +48,7 @@ EVIDENCE_OF = {
     "mining_rights": "mining_right",
 }
 STANDING_ZH = {
-    Standing.TIMELY: "可据以排除",
+    Standing.TIMELY: "时间相符",
     Standing.BETWEEN: "日期在两期影像之间",
     Standing.UNDATED: "日期或有效期不全，先后无法比较",
     Standing.EXPIRED: "后时相时已到期",
@@ -76,15 +84,13 @@ def report_layer(walk: Walk, layer: str) -> Coverage | None:
     area = coverage.area_m2()
     share = percent_zh(area, walk.facts.area_m2)
     if not coverage.reaches(walk.number("screening.min_cover_ratio")):
-        if area == 0.0:
+        if walk.is_noise(area):
             walk.say(step, f"未见{name}覆盖（{share}）。")
-        else:
-            least = percent_zh(walk.number("screening.min_cover_ratio"))
-            walk.say(
-                step,
-                f"{name}只压盖 {share}，即 {area_zh(area)}，低于 {least}，按相邻地块边界误差处理。",
-                "screening.min_cover_ratio",
-            )
+            return None
+        least = walk.number("screening.min_cover_ratio")
+        shown = f"{name}只压盖 {share_zh(area, walk.facts.area_m2, least)}，即 {area_zh(area)}"
+        text = f"{shown}，低于 {percent_zh(least)}，按相邻地块边界误差处理。"
+        walk.say(step, text, "screening.min_cover_ratio")
         return None
     parts = [
         f"{STANDING_ZH[level]} {percent_zh(part, walk.facts.area_m2)}"
@@ -124,7 +130,7 @@ def explain_cover(walk: Walk, step: str, coverage: Coverage, level: Standing) ->
     verdict = "达到" if reached else "未达到"
     walk.say(
         step,
-        f"合计覆盖 {percent_zh(area, facts.area_m2)}，即 {area_zh(area)}，"
+        f"合计覆盖 {share_zh(area, facts.area_m2, ratio)}，即 {area_zh(area)}，"
         f"未覆盖 {area_zh(area_of(rest))}；{verdict} {percent_zh(ratio)}。",
         "screening.full_cover_ratio",
     )
@@ -137,14 +143,13 @@ def explain_cover(walk: Walk, step: str, coverage: Coverage, level: Standing) ->
         text = f"未覆盖部分的地类不明，是否小于 {number_zh(limit)} 亩耕地无法核对。"
         walk.say(step, text, "screening.uncovered_cultivated")
         return
-    cultivated = area_of(rest, is_cultivated)
+    what, cultivated = "未覆盖的耕地", area_of(rest, is_cultivated)
+    if not facts.has("land_use"):
+        what, cultivated = "未覆盖部分的地类未能核对，合计", area_of(rest)
     verdict = "小于" if is_small else "不小于"
-    walk.say(
-        step,
-        f"未覆盖的耕地 {area_zh(cultivated)}，{verdict} {number_zh(limit)} 亩。",
-        "screening.uncovered_cultivated",
-    )
-    walk.near(step, cultivated, "screening.uncovered_cultivated", "未覆盖的耕地")
+    text = f"{what} {area_zh(cultivated)}，{verdict} {number_zh(limit)} 亩。"
+    walk.say(step, text, "screening.uncovered_cultivated")
+    walk.near(step, cultivated, "screening.uncovered_cultivated", what)
 
 
 def open_outcome(walk: Walk, step: str, coverage: Coverage, settled: Settled) -> Outcome | None:
@@ -202,7 +207,12 @@ def dated_step(walk: Walk, layer: str) -> Outcome | None:
     explain_cover(walk, step, coverage, min(settled.level, Standing.LATE))
     if settled == Settled(Standing.TIMELY):
         walk.missing.add("actual_use")
-        walk.say(step, f"{LAYER_ZH[layer]}在有效期内，须核实实际用途。", "screening.cleared_until")
+        is_open = any(document.valid_to_date is None for document in coverage.documents())
+        if is_open:
+            walk.missing.add("document_validity")
+        term = "未注明有效期截止日期，暂按仍有效对待，须补充" if is_open else "在有效期内"
+        text = f"{LAYER_ZH[layer]}{term}，须核实实际用途。"
+        walk.say(step, text, "screening.cleared_until")
         return Outcome(step)
     return open_outcome(walk, step, coverage, settled)
 

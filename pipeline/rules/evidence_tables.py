@@ -130,6 +130,7 @@ def _pieces_by_patch(evidence: Evidence) -> dict[str, list[Piece]]:
     further = _further_documents(evidence)
     pieces: dict[str, list[Piece]] = defaultdict(list)
     shapes = np.asarray(evidence.parts.geometry, dtype=object)
+    before = dict(zip(evidence.patches["patch_id"], evidence.patches["before_date"], strict=True))
     for number, row in enumerate(evidence.parts.drop(columns="geometry").to_dict("records")):
         own = {
             layer: (feature_id,)
@@ -141,14 +142,22 @@ def _pieces_by_patch(evidence: Evidence) -> dict[str, list[Piece]]:
         for share, extra in atoms:
             covers = {layer: ids + extra.get(layer, ()) for layer, ids in own.items()}
             area_m2 = float(row["area_m2"]) * (share / total)
-            pieces[str(row["patch_id"])].append(_piece(row, area_m2, covers))
+            piece = _piece(row, area_m2, covers, _date(before[row["patch_id"]]))
+            pieces[str(row["patch_id"])].append(piece)
     return pieces
 
 
-def _piece(row: Mapping[str, Any], area_m2: float, covers: Mapping[str, tuple[str, ...]]) -> Piece:
+def _piece(
+    row: Mapping[str, Any],
+    area_m2: float,
+    covers: Mapping[str, tuple[str, ...]],
+    before: datetime.date | None,
+) -> Piece:
+    surveyed = _date(row["land_use_date"])
     return Piece(
         area_m2=area_m2,
         land_category=_text(row["land_category"]),
+        is_surveyed_later=before is not None and surveyed is not None and surveyed > before,
         is_pbf=_text(row["pbf_id"]) is not None,
         is_redline=_text(row["redline_id"]) is not None,
         is_reserve=_text(row["reserve_id"]) is not None,
@@ -188,7 +197,9 @@ def _further_documents(evidence: Evidence) -> dict[int, list[Further]]:
 def _atoms(
     shape: BaseGeometry, further: Sequence[Further]
 ) -> list[tuple[float, dict[str, tuple[str, ...]]]]:
-    """Pieces of a part by the further documents: planar area, ids by layer."""
+    """Pieces of a part by the further documents: relative size, ids by layer."""
+    if not further:
+        return [(1.0, {})]
     atoms: list[tuple[BaseGeometry, dict[str, tuple[str, ...]]]] = [(shape, {})]
     for layer, feature_id, outline in further:
         cut = []
@@ -197,7 +208,8 @@ def _atoms(
             cut += [(shapely.intersection(rest, outline), more)]
             cut += [(shapely.difference(rest, outline), ids)]
         atoms = [(piece, ids) for piece, ids in cut if shapely.area(piece) > 0.0]
-    return [(float(shapely.area(piece)), ids) for piece, ids in atoms]
+    # A part may be too thin for its planar area to be more than 0; it stays one piece.
+    return [(float(shapely.area(piece)), ids) for piece, ids in atoms] or [(1.0, {})]
 
 
 def _highway_ratios(evidence: Evidence, buffers_m: Sequence[float]) -> list[float | None]:
@@ -249,9 +261,9 @@ def _prior_results(evidence: Evidence) -> dict[int, list[PriorResult]]:
         touching = set(tree.query(shape, predicate="intersects").tolist())
         for n in sorted(same | touching):
             overlap = shapely.area(shapely.intersection(shape, outlines[n])) / shape.area
-            ratio = 1.0 if n in same else float(overlap)
-            if ratio > 0.0:
-                found[number].append(PriorResult(earlier_ids[n], results[n], ratio))
+            if n in same or overlap > 0.0:
+                prior = PriorResult(earlier_ids[n], results[n], float(overlap), n in same)
+                found[number].append(prior)
     return found
 
 

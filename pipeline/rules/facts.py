@@ -54,6 +54,8 @@ class Piece:
     """On the ellipsoid."""
     land_category: str | None = None
     """cultivated, other_agricultural, unused or construction; None not covered by the survey."""
+    is_surveyed_later: bool = False
+    """Whether the survey is newer than the before image, so that it may show the change itself."""
     is_pbf: bool = False
     is_redline: bool = False
     is_reserve: bool = False
@@ -72,7 +74,9 @@ class PriorResult:
     issued_id: str | None
     result: str
     cover_ratio: float
-    """Share of this patch that it overlaps, 0–1; 1 if both carry the same issued id."""
+    """Share of this patch that it overlaps, 0–1."""
+    is_same_id: bool = False
+    """Whether both carry the same issued id, wherever they lie."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,12 @@ def is_on_pbf(piece: Piece) -> bool:
 
 
 def is_existing(piece: Piece) -> bool:
-    """On construction land of the survey."""
+    """On construction land of a survey before the change."""
+    return piece.land_category == EXISTING_CONSTRUCTION and not piece.is_surveyed_later
+
+
+def may_be_existing(piece: Piece) -> bool:
+    """On construction land of any survey, one after the before image too."""
     return piece.land_category == EXISTING_CONSTRUCTION
 
 

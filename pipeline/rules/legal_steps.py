@@ -10,7 +10,7 @@ from pipeline.rules.coverage_steps import (
     report_layer,
     settle,
 )
-from pipeline.rules.facts import ACTS, area_of, is_existing
+from pipeline.rules.facts import ACTS, area_of, is_existing, may_be_existing
 from pipeline.rules.permissions import (
     LEGAL_LAYERS,
     Coverage,
@@ -19,7 +19,7 @@ from pipeline.rules.permissions import (
     share_reaches,
 )
 from pipeline.rules.reasoning import Outcome, Walk
-from pipeline.rules.wording import area_zh, percent_zh
+from pipeline.rules.wording import area_zh, percent_zh, share_zh
 
 
 def legal_step(walk: Walk) -> tuple[Coverage, Settled]:
@@ -82,11 +82,24 @@ def existing_construction_step(walk: Walk) -> Outcome | None:
     existing = area_of(facts.pieces, is_existing)
     ratio = walk.number("screening.existing_construction_ratio")
     is_existing_land = share_reaches(existing, facts.area_m2, ratio)
-    share = percent_zh(existing, facts.area_m2)
+    share = share_zh(existing, facts.area_m2, ratio)
     verdict = "属存量建设用地内变化" if is_existing_land else f"未达到 {percent_zh(ratio)}"
     walk.say(
         step,
         f"地类调查中原为建设用地的占 {share}，即 {area_zh(existing)}，{verdict}。",
         "screening.existing_construction_ratio",
     )
+    if existing_is_unknown(walk):
+        walk.missing.add("land_use")
+        text = "地类数据的时点晚于前时相，其中的建设用地可能就是本次变化，不能据以认定为存量。"
+        walk.say(step, text)
     return Outcome("existing_construction") if is_existing_land else None
+
+
+def existing_is_unknown(walk: Walk) -> bool:
+    """Whether only a survey newer than the before image shows construction land."""
+    facts, ratio = walk.facts, walk.number("screening.existing_construction_ratio")
+    shown, existing = (area_of(facts.pieces, test) for test in (may_be_existing, is_existing))
+    return share_reaches(shown, facts.area_m2, ratio) and not share_reaches(
+        existing, facts.area_m2, ratio
+    )

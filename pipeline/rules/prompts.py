@@ -42,7 +42,8 @@ def _transfer(walk: Walk, name: str, area_m2: float, what_zh: str) -> None:
     if reaches_mu(area_m2, limit):
         walk.flags.add(f"transfer_{name}")
         text = f"疑似问题部分占用{what_zh} {area_zh(area_m2)}，达到 {number_zh(limit)} 亩"
-        walk.say("threshold", f"{text}，提示核对是否移送。", rule_id)
+        text += "，提示核对是否移送；是否造成毁坏及程度须经鉴定。"
+        walk.say("threshold", text, rule_id)
     walk.near("threshold", area_m2, rule_id, f"占用{what_zh}")
 
 
@@ -78,7 +79,8 @@ def _responsibility(walk: Walk) -> None:
         text = f"两期之间区划或分工有变，责任单位候选：{names}。"
         walk.prompt("context", "boundary_changed", text)
     if facts.responsible_code is None:
-        walk.prompt("context", "responsibility_pending", "责任单位待定。")
+        where = "" if facts.responsible_candidates else "图斑不在所提供的乡镇范围内，"
+        walk.prompt("context", "responsibility_pending", f"{where}责任单位待定。")
     if facts.straddles:
         walk.flags.add("straddles_townships")
         walk.say("context", f"图斑跨越其他乡镇：{'、'.join(facts.straddles)}。")
@@ -87,9 +89,10 @@ def _responsibility(walk: Walk) -> None:
 def _prior_results(walk: Walk) -> None:
     least = walk.number("screening.min_cover_ratio")
     for prior in walk.facts.prior_results:
-        if Decimal(prior.cover_ratio) >= least:
+        if prior.is_same_id or Decimal(prior.cover_ratio) >= least:
             walk.flags.add("prior_result")
-            share = percent_zh(prior.cover_ratio)
+            share = f"重叠 {percent_zh(prior.cover_ratio)}"
+            tie = f"编号相同、{share}" if prior.is_same_id else share
             name = prior.issued_id or "（无编号）"
-            text = f"以往图斑 {name} 与本图斑重叠 {share}，以往判定：“{prior.result}”，供参考。"
+            text = f"以往图斑 {name} 与本图斑{tie}，以往判定：“{prior.result}”，供参考。"
             walk.say("context", text, "screening.min_cover_ratio")

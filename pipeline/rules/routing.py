@@ -29,14 +29,22 @@ def route(walk: Walk, outcome: Outcome, subject: Sequence[Piece]) -> str:
         case "uncertain":
             return "ask_start_date" if outcome.is_timing_open else "collect_evidence"
         case "early_warning":
-            on_farmland = (walk.facts.cultivated_m2, walk.facts.pbf_m2)
-            return "watch" if all(map(walk.is_noise, on_farmland)) else "field_check"
+            return "field_check" if _may_be_on_farmland(walk) else "watch"
         case "suspected_violation":
             return _suspected(walk, subject)
         case "approved":
             return "collect_evidence" if "supply" in walk.missing else "none"
         case settled:
             return ROUTES[settled]
+
+
+def _may_be_on_farmland(walk: Walk) -> bool:
+    """Whether it lies on farmland, or nobody can say that it does not."""
+    facts = walk.facts
+    unclassified = area_of(facts.pieces, lambda piece: piece.land_category is None)
+    has_layers = facts.has("land_use") and facts.has("permanent_basic_farmland")
+    areas = (facts.cultivated_m2, facts.pbf_m2, unclassified)
+    return not has_layers or not all(map(walk.is_noise, areas))
 
 
 def _suspected(walk: Walk, subject: Sequence[Piece]) -> str:
@@ -46,6 +54,7 @@ def _suspected(walk: Walk, subject: Sequence[Piece]) -> str:
     rule_id = "screening.township_handled_area"
     area = area_of(subject)
     is_large = reaches_mu(area, walk.number(rule_id))
+    if not walk.is_noise(area_of(subject, is_on_pbf)):
+        return "bureau_case"
     walk.near("threshold", area, rule_id, "没有手续的部分")
-    is_on_farmland = not walk.is_noise(area_of(subject, is_on_pbf))
-    return "bureau_case" if is_large or is_on_farmland else "township_stop"
+    return "bureau_case" if is_large else "township_stop"

@@ -26,6 +26,7 @@ from pipeline.rules.facts import ACTS, PatchFacts, area_of, is_cultivated
 from pipeline.rules.legal_steps import (
     closing_step,
     existing_construction_step,
+    existing_is_unknown,
     legal_step,
     supply_outcome,
 )
@@ -37,8 +38,10 @@ from pipeline.rules.reasoning import Outcome, Reason, Walk
 from pipeline.rules.routing import route
 from pipeline.rules.shape_steps import is_outside_mining_rights, other_step, rural_road_step
 from pipeline.rules.violation_kinds import find_kinds, primary_kind
-from pipeline.rules.wording import area_zh, percent_zh
+from pipeline.rules.wording import area_zh, farmland_zh, percent_zh, share_zh
 from pipeline.schema.codes import CodeTable
+
+SUSPECTED_ZH = "以上各步均没有相符的手续，列为疑似违法，须现场核实后由县局认定。"
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _classify(walk: Walk) -> Outcome:
         return decided
     legal, settled = legal_step(walk)
     if settled.level is Standing.TIMELY and not settled.is_rest_unknown:
-        text = f"上述覆盖部分的手续日期均不晚于 {walk.window.cutoff}，可据以排除。"
+        text = f"其中日期不晚于 {walk.window.cutoff} 的手续已达到上述覆盖。"
         walk.say(closing_step(walk, legal), text, "screening.cleared_until")
         return supply_outcome(walk)
     existing = existing_construction_step(walk)
@@ -131,7 +134,7 @@ def _observation(walk: Walk) -> Outcome | None:
     """Step 0: a patch that nobody saw change can not be judged."""
     facts = walk.facts
     least = walk.number("screening.min_observed_ratio")
-    share = percent_zh(facts.observed_ratio)
+    share = share_zh(facts.observed_ratio, 1, least)
     if facts.source == "issued" and facts.observed_ratio < least:
         walk.missing.add("clear_imagery")
         text = f"下发图斑两期可观测比例 {share}，低于 {percent_zh(least)}，看不清不等于没有变化。"
@@ -163,7 +166,7 @@ def _kind(walk: Walk) -> Outcome | None:
 
 def _act(walk: Walk, kind: str) -> Outcome | None:
     concern = _act_concern(walk)
-    where = f"耕地 {area_zh(walk.facts.cultivated_m2)}、永久基本农田 {area_zh(walk.facts.pbf_m2)}"
+    where = f"农田上：{farmland_zh(walk.facts)}"
     if concern is False:
         text = f"变化类型为{kind}，不是建设，也不在耕地、永久基本农田上。"
         walk.say("change_kind", text, "screening.noise_area")
@@ -219,9 +222,16 @@ def _weigh_open(
     if uncertain:
         return min(uncertain, key=lambda outcome: not outcome.is_timing_open)
     least = walk.number("screening.min_cover_ratio")
-    if settled.level is Standing.NONE and legal.reaches(least):
+    is_part = settled.level is Standing.NONE and legal.reaches(least)
+    if not (is_part or opened):
+        return None
+    if not walk.facts.has("approvals"):
+        return _no_approvals(walk)
+    if is_part:
         return _part_approved(walk, legal)
-    return opened[0] if opened else None
+    if opened[0].suspected_class == "suspected_violation":
+        walk.say("fallback", SUSPECTED_ZH)
+    return opened[0]
 
 
 def _part_approved(walk: Walk, legal: Coverage) -> Outcome:
@@ -256,6 +266,12 @@ def _part_approved(walk: Walk, legal: Coverage) -> Outcome:
     return Outcome("part_approved")
 
 
+def _no_approvals(walk: Walk) -> Outcome:
+    """What looks like a problem is open as long as a 批文 may clear it."""
+    walk.say("fallback", "未提供批文图层，不能说明没有手续，列为存疑。")
+    return Outcome("uncertain")
+
+
 def _last_steps(walk: Walk) -> Outcome:
     """Steps 6, 7 and 8."""
     return rural_road_step(walk) or other_step(walk) or _fallback(walk)
@@ -265,13 +281,15 @@ def _fallback(walk: Walk) -> Outcome:
     """Step 8: nothing matches; suspected only if the decisive records could be looked at."""
     facts, step = walk.facts, "fallback"
     if not facts.has("approvals"):
-        walk.say(step, "未提供批文图层，不能说明没有手续，列为存疑。")
-        return Outcome("uncertain")
+        return _no_approvals(walk)
     if facts.change_kind == "facility" and not facts.has("facility_land"):
         walk.say(step, "变化类型为大棚及设施，未提供设施农用地备案图层，列为存疑。")
         return Outcome("uncertain")
     if facts.change_kind in ACTS and _act_concern(walk) is None:
         walk.say(step, "是否位于耕地、永久基本农田或采矿权以外未能核对，列为存疑。")
         return Outcome("uncertain")
-    walk.say(step, "以上各步均没有相符的手续，列为疑似违法，须现场核实后由县局认定。")
+    if facts.change_kind not in ACTS and existing_is_unknown(walk):
+        walk.say(step, "变化以前是否为建设用地未能核对，列为存疑。")
+        return Outcome("uncertain")
+    walk.say(step, SUSPECTED_ZH)
     return Outcome("suspected_violation")

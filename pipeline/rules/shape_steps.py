@@ -8,10 +8,17 @@ from math import pi, sqrt
 
 from pipeline.rules.coverage_steps import report_layer
 from pipeline.rules.facts import PatchFacts
-from pipeline.rules.permissions import Standing, coverage_by
+from pipeline.rules.permissions import Standing, coverage_by, small_cultivated_rest
 from pipeline.rules.reasoning import Outcome, Walk
-from pipeline.rules.wording import area_zh, number_zh, percent_zh
-from pipeline.units import reaches_mu
+from pipeline.rules.wording import (
+    FARMLAND_LAYERS,
+    area_zh,
+    beside,
+    farmland_zh,
+    number_zh,
+    percent_zh,
+    share_zh,
+)
 
 ROAD_KINDS = frozenset({"road", "hardened", "construction", "unknown"})
 SLIVER_KINDS = ROAD_KINDS - {"road"}
@@ -26,7 +33,7 @@ def rural_road_step(walk: Walk) -> Outcome | None:
     slenderness = Decimal(facts.length_m) / Decimal(facts.width_m)
     least = walk.number("screening.road_elongation")
     if slenderness < least:
-        text = f"长宽比 {slenderness:.2f}，小于 {number_zh(least)}，形状不像道路。"
+        text = f"长宽比 {beside(slenderness, least)}，小于 {number_zh(least)}，形状不像道路。"
         walk.say(step, text, "screening.road_elongation")
         return None
     if _is_parcel_edge(walk):
@@ -39,19 +46,18 @@ def rural_road_step(walk: Walk) -> Outcome | None:
         walk.say(step, text)
         return None
     width = Decimal(facts.width_m)
-    shown = f"平均宽度 {width:.2f} 米、长约 {facts.length_m:.0f} 米"
-    if width < narrow.number():
-        text = f"{shown}，小于 {number_zh(narrow.number())} 米，不在农村道路宽度之内。"
-        walk.say(step, text, narrow.parameter.id)
-        return None
-    if width > wide.number():
-        text = f"{shown}，大于 {number_zh(wide.number())} 米，不在农村道路宽度之内。"
-        walk.say(step, text, wide.parameter.id)
-        return None
-    text = f"{shown}，不小于 {number_zh(narrow.number())} 米。"
-    walk.say(step, text, narrow.parameter.id)
-    text = f"{shown}，不大于 {number_zh(wide.number())} 米。"
-    walk.say(step, text, wide.parameter.id)
+    length = f"长约 {facts.length_m:.0f} 米，平均宽度"
+    for rule, is_outside, verdict in (
+        (narrow, width < narrow.number(), ("小于", "不小于")),
+        (wide, width > wide.number(), ("大于", "不大于")),
+    ):
+        limit = rule.number()
+        shown = f"{length} {beside(width, limit)} 米"
+        text = f"{shown}，{verdict[not is_outside]} {number_zh(limit)} 米"
+        if is_outside:
+            walk.say(step, f"{text}，不在农村道路宽度之内。", rule.parameter.id)
+            return None
+        walk.say(step, f"{text}。", rule.parameter.id)
     return _beside_highway(walk)
 
 
@@ -64,8 +70,8 @@ def _is_parcel_edge(walk: Walk) -> bool:
     limit = walk.number("screening.parcel_adjoin_ratio")
     if Decimal(ratio) < limit:
         return False
-    text = f"外缘的 {percent_zh(ratio)} 与已批地块相接，达到 {percent_zh(limit)}，按边角细缝核对。"
-    walk.say("rural_road", text, "screening.parcel_adjoin_ratio")
+    shown = f"外缘的 {share_zh(ratio, 1, limit)} 与已批地块相接，达到 {percent_zh(limit)}"
+    walk.say("rural_road", f"{shown}，按边角细缝核对。", "screening.parcel_adjoin_ratio")
     return True
 
 
@@ -81,7 +87,7 @@ def _beside_highway(walk: Walk) -> Outcome | None:
         walk.say(step, "未提供道路图层，是否属国道、省道未能核对，列为存疑。")
         return Outcome("uncertain")
     limit = walk.number("screening.highway_overlap_ratio")
-    shown = f"位于国道、省道两侧的面积占 {percent_zh(facts.highway_ratio)}"
+    shown = f"位于国道、省道两侧的面积占 {share_zh(facts.highway_ratio, 1, limit)}"
     if Decimal(facts.highway_ratio) >= limit:
         text = f"{shown}，达到 {percent_zh(limit)}，按国道、省道处理，不列为农村道路。"
         walk.say(step, text, "screening.highway_overlap_ratio")
@@ -143,13 +149,15 @@ def _sliver(walk: Walk) -> Outcome | None:
         walk.say(step, text, "screening.sliver_min_signs")
         return None
     limit = walk.number("screening.uncovered_cultivated")
-    if not walk.is_noise(facts.pbf_m2) or reaches_mu(facts.cultivated_m2, limit):
-        text = (
-            f"形状符合边角细缝，但占永久基本农田 {area_zh(facts.pbf_m2)}、"
-            f"耕地 {area_zh(facts.cultivated_m2)}，不按边角细缝排除。"
-        )
+    is_small = small_cultivated_rest(facts.pieces, facts.has("land_use"), limit)
+    if is_small is False or not walk.is_noise(facts.pbf_m2):
+        text = f"形状符合边角细缝，但占{farmland_zh(facts)}，不按边角细缝排除。"
         walk.say(step, text, "screening.uncovered_cultivated")
         return None
+    if is_small is None or not facts.has("permanent_basic_farmland"):
+        walk.missing.update(layer for layer in FARMLAND_LAYERS if not facts.has(layer))
+        walk.say(step, "形状符合边角细缝，占耕地、永久基本农田多少未能核对，列为存疑。")
+        return Outcome("uncertain")
     walk.missing.add("site_photo")
     text = f"面积 {area_zh(facts.area_m2)}、平均宽度 {facts.width_m:.2f} 米，形状符合 {signs} 项，"
     walk.say(step, f"{text}疑似边角细缝，须有现场照片佐证。", "screening.sliver_min_signs")

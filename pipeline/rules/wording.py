@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 
-from pipeline.rules.facts import Document
+from pipeline.rules.facts import Document, PatchFacts
 from pipeline.rules.parameters import RuleInForce
 from pipeline.units import format_mu100, mu100_from_m2
 
@@ -23,6 +23,20 @@ LAYER_ZH = {
 }
 _CENT = Decimal("0.01")
 _MAX_NAMED = 5
+_MOST_DECIMALS = 9
+
+
+FARMLAND_LAYERS = {"land_use": "耕地", "permanent_basic_farmland": "永久基本农田"}
+"""Layer → the farmland it tells of."""
+
+
+def farmland_zh(facts: PatchFacts) -> str:
+    """How much farmland a patch takes; what was not supplied is said to be unknown."""
+    areas = {"land_use": facts.cultivated_m2, "permanent_basic_farmland": facts.pbf_m2}
+    return "、".join(
+        f"{name} {area_zh(areas[layer])}" if facts.has(layer) else f"{name}（未能核对）"
+        for layer, name in FARMLAND_LAYERS.items()
+    )
 
 
 def square_metres(area_m2: float) -> str:
@@ -41,6 +55,21 @@ def percent_zh(part: float | Decimal, whole: float | Decimal = 1) -> str:
         return "0.00%"
     share = Decimal(part) / Decimal(whole) * 100
     return f"{share.quantize(_CENT, ROUND_HALF_UP)}%"
+
+
+def share_zh(part: float | Decimal, whole: float | Decimal, limit: Decimal) -> str:
+    """A share in per cent that never looks like the limit it misses: 94.999%, not 95.00%."""
+    share = Decimal(part) / Decimal(whole)
+    return f"{beside(share * 100, limit * 100)}%"
+
+
+def beside(value: Decimal, limit: Decimal) -> Decimal:
+    """The value with two decimals, or as many as show on which side of the limit it lies."""
+    for decimals in range(2, _MOST_DECIMALS):
+        shown = value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+        if (shown < limit, shown > limit) == (value < limit, value > limit):
+            return shown
+    return value.quantize(Decimal(1).scaleb(-_MOST_DECIMALS), ROUND_HALF_UP)
 
 
 def number_zh(value: Decimal) -> str:

@@ -29,6 +29,9 @@ M2_PER_UNIT: Mapping[str, Decimal] = {
 }
 """Square metres of the units in which areas are delivered (1 亩 = 2000/3 m²)."""
 
+MAX_AREA_M2 = Decimal(10) ** 15
+"""More than the surface of the earth, in whichever unit: a slip of the pen."""
+
 
 class Invalid:
     """The one value that stands for text that can not be read."""
@@ -101,7 +104,7 @@ def parse_number(text: str) -> Decimal | Invalid:
 def parse_area_m2(text: str, unit: str) -> float | Invalid | None:
     """Square metres of an area in `unit`; None for 0, which stands for "not measured"."""
     number = parse_number(text)
-    if isinstance(number, Invalid) or number < 0:
+    if isinstance(number, Invalid) or not 0 <= number <= MAX_AREA_M2:
         return INVALID
     return None if number == 0 else float(number * M2_PER_UNIT[unit])
 

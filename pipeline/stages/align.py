@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.change.sample import SampleParams
-from pipeline.errors import Finding, Severity
+from pipeline.errors import Finding, InputError, Severity
 from pipeline.grid import tiles
 from pipeline.imagery.alignment import AlignJob, DateJob, align_tile
 from pipeline.imagery.radiometry import fit_radiometry
@@ -25,6 +25,7 @@ from pipeline.imagery.validity import NodataRule
 from pipeline.io.pairs import ImagePair, find_nodata_rule
 from pipeline.io.rasters import StripWriter
 from pipeline.io.reports import write_json
+from pipeline.io.scenes import SceneFile
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.scene import working_dtype
 from pipeline.stages.context import Number, StageContext, StageReport
@@ -90,7 +91,8 @@ def _write_aligned(
     """Write `before.tif`, `after.tif`, `valid.tif`; returns the number of unobserved pixels."""
     files = {"before": pair.before, "after": pair.after}
     numbers = {"before": pair.bands.before, "after": pair.bands.after}
-    dates, sources = {}, {}
+    dates: dict[str, DateJob] = {}
+    sources, masks = _mask_sources(files, mappings)
     for name, target in _targets(context).items():
         taken_over = pair.is_taken_over(name, mappings[name])
         if taken_over:
@@ -105,16 +107,50 @@ def _write_aligned(
             rules[name].has_mask,
         )
     cut = tiles(pair.grid.height, pair.grid.width, max(context.tile_px, MAPPED_TILE_PX))
-    job = TileJob(align_tile, sources, AlignJob(dates))
+    job = TileJob(align_tile, sources, AlignJob(dates, masks))
     invalid = 0
+    unknown: dict[str, set[int]] = {name: set() for name in masks}
     with ExitStack() as stack:
         writers = _open_writers(context, pair, dates, stack)
         progress = context.progress("配准：重采样")
         for tile, output in run_tiles(job, cut, context.tiled, progress):
             for name, pixels in output.rasters.items():
                 writers[name].add(tile.core, pixels)
-            invalid += sum(count for _, count in output.partials)
+            for _, partial in output.partials:
+                invalid += partial.unobserved_pixels
+                for name, values in partial.unknown_mask_values.items():
+                    unknown[name].update(values)
+    for name, values in unknown.items():
+        _require_mask_values(sources[name].path, values)
     return invalid
+
+
+def _mask_sources(
+    files: Mapping[str, SceneFile], mappings: Mapping[str, GridMapping]
+) -> tuple[dict[str, Source], dict[str, GridMapping]]:
+    """Supplied validity masks as tile sources, with the mapping that carries their image."""
+    masked = {f"{name}_mask": (file.mask, name) for name, file in files.items() if file.mask}
+    sources = {
+        source: Source(str(path), (1,), MappedFootprint(mappings[name]))
+        for source, (path, name) in masked.items()
+    }
+    return sources, {source: mappings[name] for source, (_, name) in masked.items()}
+
+
+def _require_mask_values(path: str, unknown: set[int]) -> None:
+    """Refuse a mask with values of no meaning: taking them for clear would invent sight."""
+    if not unknown:
+        return
+    raise InputError(
+        Finding(
+            "E-MASK-GRID",
+            "云掩膜里有不认识的取值。",
+            where=path,
+            value="、".join(str(value) for value in sorted(unknown)),
+            allowed="0 清晰，1 无数据，2 云，3 云影",
+            advice="按供方说明把掩膜重新编码为上述取值。",
+        )
+    )
 
 
 def _targets(context: StageContext) -> dict[str, Path]:

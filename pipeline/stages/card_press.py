@@ -15,7 +15,8 @@ from multiprocessing import get_context
 
 from pipeline.delivery.card_images import CardImages
 from pipeline.delivery.cards import Card, CardHeading
-from pipeline.io.pdf import compile_cards
+from pipeline.errors import Finding
+from pipeline.io.pdf import compile_cards, missing_glyphs
 
 PAGES_HERE = 40
 """So many cards in all are typeset in this process: starting another takes over a second."""
@@ -41,6 +42,10 @@ class Pressed:
             with suppress(BrokenProcessPool):
                 return self.elsewhere.result()
         return compile_cards(self.pages, self.heading)
+
+    def notices(self, where: str) -> tuple[Finding, ...]:
+        """What could not be printed as it is; `where` names the PDF."""
+        return missing_glyphs(self.pages, self.heading, where)
 
 
 class CardPress:

@@ -100,6 +100,8 @@ def _extract_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
     inputs = {
         "score": paths.detect_score,
         "kind": paths.detect_kind,
+        "traces": paths.detect_traces,
+        "detect_summary": paths.detect_summary,
         "fit": paths.align_fit,
         "change_kind_codes": CHANGE_KIND_CODES,
     }
@@ -114,6 +116,7 @@ def _package_inputs(_run: RunConfig, paths: RunPaths) -> dict[str, Path]:
         "before": paths.align_before,
         "after": paths.align_after,
         "valid": paths.align_valid,
+        "fit": paths.align_fit,
         "font": FONT_PATH,
         **{f"asset.{path.name}": path for path in sorted(FONT_PATH.parent.glob("*.typ"))},
         **_code_tables(),
@@ -175,7 +178,6 @@ STAGES: tuple[Stage, ...] = (
             **_code_tables(),
         },
         lambda run: {
-            "screen": _dump(run, "screen"),
             "dates": _dates(run),
             "issued_on": _iso(run.issued_on),
         },
@@ -188,6 +190,7 @@ STAGES: tuple[Stage, ...] = (
         _package_inputs,
         lambda run: {
             "package": _dump(run, "package"),
+            "development_zone_first": run.settings.overlay.development_zone_first,
             "run": run.run,
             "county": _county(run),
             "dates": _dates(run),

@@ -10,13 +10,26 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.change.cover import KindBands, cover_of, fit_cover
 from pipeline.change.cva import fit_cva
-from pipeline.change.detectors import ScoreJob, choose_detector, preview_bands, score_tile
+from pipeline.change.detectors import (
+    KindModel,
+    ScoreJob,
+    choose_detector,
+    preview_bands,
+    score_tile,
+)
 from pipeline.change.irmad import fit_irmad
-from pipeline.change.kinds import KindBands
 from pipeline.change.linear import SCORE_UNOBSERVED, LinearStatistic, statistic_of_sample
+from pipeline.change.materials import fit_materials
+from pipeline.change.mixtures import Mixture
 from pipeline.change.sample import PairSample
 from pipeline.change.thresholds import find_threshold
+from pipeline.change.traces import N_TRACES, fit_grey
+from pipeline.config.models import DetectSettings
 from pipeline.grid import Grid, tiles
 from pipeline.imagery.radiometry import BandFit
 from pipeline.io.previews import PreviewWriter, preview_step
@@ -38,13 +51,13 @@ def run(context: StageContext) -> StageReport:
     statistic, details = _fit_statistic(context, detector, sample, fit)
     values = statistic_of_sample(statistic, sample.before, sample.after)
     threshold = find_threshold(values, statistic.freedom, settings.thresholds)
+    kinds = _fit_kinds(settings, sample, roles, values / np.float32(threshold.value))
     n_sample = values.size
     del sample, values
     job = ScoreJob(
         statistic,
         threshold.value,
-        KindBands(*(roles.index(r) if r in roles else -1 for r in ("green", "red", "nir"))),
-        settings.kinds,
+        kinds,
         preview_bands(roles),
         preview_step(grid),
     )
@@ -54,6 +67,7 @@ def run(context: StageContext) -> StageReport:
         "sample_pixels": n_sample,
         "threshold": asdict(threshold),
         "roles": list(roles),
+        "kinds": None if kinds is None else _told(kinds),
         "statistic": {
             "centre": statistic.centre.tolist(),
             "forms": statistic.forms.tolist(),
@@ -85,6 +99,42 @@ def _fit_statistic(
     return fit_cva(sample, lines), {}
 
 
+def _fit_kinds(
+    settings: DetectSettings,
+    sample: PairSample,
+    roles: tuple[str, ...],
+    change_ratio: NDArray[np.float32],
+) -> KindModel | None:
+    """What the kinds are told by, from the sample; None without the band roles for it."""
+    bands = KindBands(*(roles.index(r) if r in roles else -1 for r in ("green", "red", "nir")))
+    if not bands.is_usable:
+        return None
+    dates = {"before": sample.before, "after": sample.after}
+    rules = {name: fit_cover(pixels, bands, settings.kinds.cover) for name, pixels in dates.items()}
+    covers = {name: cover_of(pixels, bands, rules[name]) for name, pixels in dates.items()}
+    materials = fit_materials(sample, covers, change_ratio, settings.kinds.materials)
+    greys = {name: fit_grey(pixels) for name, pixels in dates.items()}
+    return KindModel(bands, settings.kinds, rules, materials, greys)
+
+
+def _told(kinds: KindModel) -> dict[str, Any]:
+    """The kinds' rules for the summary: what someone else needs to compute them again."""
+    spectra: dict[str, Any] | None = None
+    if kinds.materials is not None:
+        spectra = {
+            name: {key: array.tolist() for key, array in vars(mixture).items()}
+            for name, mixture in vars(kinds.materials).items()
+            if isinstance(mixture, Mixture)
+        }
+    return {
+        "covers": {name: asdict(rule) for name, rule in kinds.covers.items()},
+        "greys": {name: asdict(rule) for name, rule in kinds.greys.items()},
+        "materials": spectra,
+        "separation": None if kinds.materials is None else kinds.materials.separation,
+        "is_reliable": kinds.materials is not None and kinds.materials.is_reliable,
+    }
+
+
 def _write_scores(context: StageContext, job: ScoreJob, grid: Grid, n_bands: int) -> int:
     paths = context.paths
     cut = tiles(grid.height, grid.width, context.tile_px)
@@ -94,6 +144,7 @@ def _write_scores(context: StageContext, job: ScoreJob, grid: Grid, n_bands: int
         writers = {
             "score": StripWriter(paths.detect_score, grid, "uint16", nodata=SCORE_UNOBSERVED),
             "kind": StripWriter(paths.detect_kind, grid, "uint8"),
+            "traces": StripWriter(paths.detect_traces, grid, "uint8", count=N_TRACES),
         }
         for writer in writers.values():
             stack.enter_context(writer)

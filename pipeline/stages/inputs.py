@@ -24,7 +24,8 @@ def open_run_pair(run: RunConfig) -> ImagePair:
 
 def _request(image: ImageInput) -> ImageRequest:
     date = None if image.date is None else image.date.isoformat()
-    return ImageRequest(Path(image.path), image.bands, date)
+    mask = None if image.mask is None else Path(image.mask)
+    return ImageRequest(Path(image.path), image.bands, date, mask)
 
 
 def aligned_sources(paths: RunPaths, n_bands: int) -> dict[str, Source]:

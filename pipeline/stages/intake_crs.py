@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import shapely
 from pyproj import CRS
 
 from pipeline.config.models import LayerSource
@@ -19,6 +21,7 @@ from pipeline.patches.layer_crs import (
     needs_parameters,
     parse_crs,
     robust_bounds,
+    to_crs,
 )
 from pipeline.schema.layer import LayerSpec
 from pipeline.schema.problems import Problem
@@ -76,7 +79,20 @@ def _refusal(base: Problem, crs: CRS | None, bounds: Bounds, frame: Frame) -> Pr
         what = "坐标系的基准（如西安80、北京54）与影像不同，直接换算会差几十米以上。"
         advice = "请用省级自然资源部门给的转换参数先转到 CGCS2000。"
         return replace(base, what=what, value=crs_label(crs), advice=advice)
+    fits = [] if _is_near(bounds, crs, frame) else _fitting(bounds, frame)
+    if fits:
+        # Left alone, a layer in the wrong zone would count as supplied and touch nothing.
+        what = "按写明的坐标系图层远离影像，按另一个坐标系却正好落在影像上：坐标系多半写错了。"
+        return _misfit_problem(base, what, crs, bounds, fits)
     return None
+
+
+def _is_near(bounds: Bounds, crs: CRS, frame: Frame) -> bool:
+    """Whether the coordinates meet the images if they are in this CRS; True if nobody can tell."""
+    if frame.crs is None or frame.bounds is None:
+        return True
+    (placed,) = to_crs(np.array([shapely.box(*bounds)], dtype=object), crs, frame.crs)
+    return bool(shapely.intersects(placed, shapely.box(*frame.bounds)))
 
 
 def _fitting(bounds: Bounds, frame: Frame) -> list[int]:

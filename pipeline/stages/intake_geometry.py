@@ -61,8 +61,10 @@ def geometry_problems(delivery: Delivery, usable: Usable) -> list[Problem]:
         what = "整个文件没有一个可用的图形。"
         problems.append(replace(base, what=what, severity=Severity.BLOCK))
     elif not len(raw):
-        severity = Severity.BLOCK if spec.name in REQUIRED_LAYERS else Severity.NOTICE
-        advice = "核对是否拿错了文件；确实没有要素时从配置中去掉这个图层。"
+        is_required = spec.name in REQUIRED_LAYERS
+        severity = Severity.BLOCK if is_required else Severity.NOTICE
+        advice = "核对是否拿错了文件"
+        advice += "。" if is_required else "；确实没有要素时从配置中去掉这个图层。"
         empty = replace(base, what="文件里没有要素。", advice=advice, severity=severity)
         problems.append(empty)
     return problems + _repairs(delivery, usable)

@@ -34,7 +34,7 @@ def run(context: StageContext) -> StageReport:
     material = _load(context)
     context.paths.packages.mkdir(parents=True, exist_ok=True)
     orders = _orders(context, material)
-    archives = _write_packages(context, material, orders)
+    archives, notices = _write_packages(context, material, orders)
     write_delivery(context, material)
     patches = material.screened.patches
     outside = int(patches["township_code"].isna().sum())
@@ -49,7 +49,7 @@ def run(context: StageContext) -> StageReport:
         "townships_without_package": len(material.townships) - len(orders),
         "bytes": sum(archive.stat().st_size for archive in archives),
     }
-    return StageReport(counts, _notices(outside, context.paths.screened))
+    return StageReport(counts, (*_notices(outside), *notices))
 
 
 def _orders(context: StageContext, material: Material) -> list[Order]:
@@ -65,22 +65,29 @@ def _orders(context: StageContext, material: Material) -> list[Order]:
     return orders
 
 
-def _write_packages(context: StageContext, material: Material, orders: list[Order]) -> list[Path]:
+def _write_packages(
+    context: StageContext, material: Material, orders: list[Order]
+) -> tuple[list[Path], list[Finding]]:
     """All packages; the cards of one are typeset while the next is begun."""
     progress = context.progress("核查包")
     archives: list[Path] = []
-    begun: Begun | None = None
+    notices: list[Finding] = []
+
+    def finish(begun: Begun | None) -> None:
+        if begun is not None:
+            archive, told = finish_package(context, begun)
+            archives.append(archive)
+            notices.extend(told)
+            progress(len(archives), len(orders))
+
+    waiting: Begun | None = None
     with CardPress() as press:
         for order in orders:
             following = begin_package(context, material, order, press)
-            if begun is not None:
-                archives.append(finish_package(context, begun))
-                progress(len(archives), len(orders))
-            begun = following
-        if begun is not None:
-            archives.append(finish_package(context, begun))
-            progress(len(archives), len(orders))
-    return archives
+            finish(waiting)
+            waiting = following
+        finish(waiting)
+    return archives, notices
 
 
 def _load(context: StageContext) -> Material:
@@ -166,14 +173,15 @@ def _require_classes(withheld: tuple[str, ...], vocabulary: Vocabulary) -> None:
         raise InputError(findings)
 
 
-def _notices(outside: int, path: Path) -> tuple[Finding, ...]:
+def _notices(outside: int) -> tuple[Finding, ...]:
     if not outside:
         return ()
     return (
         Finding(
             "N-LAYER-GAP",
             f"{outside} 个图斑不在任何乡镇范围内，没有下发，留县局处理（见 county.gpkg）。",
-            where=str(path),
+            # No absolute path: it goes into the manifest.
+            where="delivery/county.gpkg",
             advice="核对乡镇范围图层是否盖满全县。",
             severity=Severity.NOTICE,
         ),

@@ -11,7 +11,7 @@ from pipeline.change.detectors import DETECTORS
 from pipeline.config.models import DetectSettings, ImageInput, RunConfig, Settings
 from pipeline.errors import Finding, UsageError
 from pipeline.io.rasters import require_local_file
-from pipeline.io.scenes import read_meta
+from pipeline.io.scenes import SceneMeta, read_meta
 from pipeline.scene import require_known_roles
 
 
@@ -37,8 +37,13 @@ def compare_request(
     bands: tuple[str, ...] | None,
     gsd_m: float | None,
     detector: str,
+    masks: tuple[Path | None, Path | None] = (None, None),
 ) -> RunConfig:
-    """The run behind `compare BEFORE AFTER`. Dates come from a `meta.yaml` beside the images."""
+    """The run behind `compare BEFORE AFTER`.
+
+    `masks` are supplied validity masks of both images. Dates, and masks not given here, come from
+    a `meta.yaml` beside the images.
+    """
     for path in (before, after):
         require_local_file(path)
     if bands is not None:
@@ -54,13 +59,30 @@ def compare_request(
             )
         )
     settings = with_detector(detector)
-    # The dates in a meta.yaml are those of before.* and after.*, not of any two files beside it.
+    # What a meta.yaml says is said of before.* and after.*, not of any two files beside it.
     is_named_pair = (before.stem, after.stem) == ("before", "after")
-    meta = read_meta(before.parent) if is_named_pair and before.parent == after.parent else None
+    is_described = is_named_pair and before.parent == after.parent
+    meta = read_meta(before.parent) if is_described else SceneMeta()
+    images = described_images(before, after, meta, bands, masks)
     return RunConfig(
-        run="compare",
-        before=ImageInput(path=str(before), bands=bands, date=meta.before_date if meta else None),
-        after=ImageInput(path=str(after), bands=bands, date=meta.after_date if meta else None),
-        gsd_m=gsd_m,
-        settings=settings,
+        run="compare", before=images[0], after=images[1], gsd_m=gsd_m, settings=settings
+    )
+
+
+def described_images(
+    before: Path,
+    after: Path,
+    meta: SceneMeta,
+    bands: tuple[str, ...] | None = None,
+    masks: tuple[Path | None, Path | None] = (None, None),
+) -> tuple[ImageInput, ImageInput]:
+    """Both images with the dates and masks of their `meta.yaml`; masks given otherwise win."""
+    named = (meta.before_mask, meta.after_mask)
+    chosen: list[str | None] = []
+    for image, given, name in zip((before, after), masks, named, strict=True):
+        mask = given if given is not None or name is None else image.parent / name
+        chosen.append(None if mask is None else str(require_local_file(mask)))
+    return (
+        ImageInput(path=str(before), bands=bands, date=meta.before_date, mask=chosen[0]),
+        ImageInput(path=str(after), bands=bands, date=meta.after_date, mask=chosen[1]),
     )

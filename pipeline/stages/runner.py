@@ -20,7 +20,7 @@ from pipeline.config.models import RunConfig
 from pipeline.errors import Finding, Severity
 from pipeline.io.atomic import staging_folder
 from pipeline.io.code_digest import code_digest
-from pipeline.io.digests import DigestCache, digest_tree
+from pipeline.io.digests import DigestCache, FileDigest, digest_tree
 from pipeline.io.kept import keep_edits
 from pipeline.io.manifest import (
     ManifestHead,
@@ -96,7 +96,7 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
     inputs = stage.inputs(context.run, paths)
     kept: tuple[Finding, ...] = ()
     if stage.keeps_edits and plan.manifest is not None:
-        kept = keep_edits(paths.kept(stage.name), _folders(stage, paths), plan.manifest, cache)
+        kept = _keep_edits(stage, paths, plan.manifest.outputs, cache)
     with ThreadPoolExecutor(1) as beside, ExitStack() as staging:
         folders = {
             name: staging.enter_context(staging_folder(paths.stage_dir(name)))
@@ -108,6 +108,10 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
             replace(context, paths=paths.writing(folders))
         )
         close_handles()
+        if stage.keeps_edits and plan.manifest is None:
+            # Killed before its manifest: nothing tells which of the old files people changed.
+            written = digest_tree(_folders(stage, paths.writing(folders)))
+            kept = _keep_edits(stage, paths, written, cache)
     outputs = digest_tree(_folders(stage, paths), cache)
     finished = StageManifest(head.result(), report.counts, outputs, report.notices)
     write_manifest(paths.manifest(stage.name), finished)
@@ -120,6 +124,12 @@ def verify_stage(
 ) -> list[Finding]:
     """Compare all folders of a stage with its manifest."""
     return verify_outputs(_folders(stage, paths), manifest, cache)
+
+
+def _keep_edits(
+    stage: Stage, paths: RunPaths, written: Mapping[str, FileDigest], cache: DigestCache
+) -> tuple[Finding, ...]:
+    return keep_edits(paths.kept(stage.name), _folders(stage, paths), written, cache)
 
 
 def _folders(stage: Stage, paths: RunPaths) -> dict[str, Path]:

@@ -26,6 +26,7 @@ from pipeline.delivery.isolation import (
 from pipeline.delivery.kml import kml_text
 from pipeline.delivery.projects import Project, project_text
 from pipeline.delivery.readme import package_readme
+from pipeline.errors import Finding
 from pipeline.io.atomic import replace_bytes, replace_text
 from pipeline.io.cogs import window_of, write_clip
 from pipeline.io.packages import (
@@ -98,10 +99,11 @@ def begin_package(
     return Begun(order, cards, {"patches": len(table), "parts": len(order.screened.parts)})
 
 
-def finish_package(context: StageContext, begun: Begun) -> Path:
-    """Wait for the cards, list the files, zip the folder; returns the archive."""
+def finish_package(context: StageContext, begun: Begun) -> tuple[Path, tuple[Finding, ...]]:
+    """Wait for the cards, list the files, zip the folder; returns the archive and notices."""
     run, order = context.run, begun.order
     replace_bytes(order.folder / "cards.pdf", begun.cards.result())
+    notices = begun.cards.notices(f"{order.folder.name}/cards.pdf")
     head = PackageHead(
         order.identity,
         order.township.code,
@@ -112,7 +114,7 @@ def finish_package(context: StageContext, begun: Begun) -> Path:
         begun.counts,
     )
     write_manifest(order.folder, head)
-    return zip_folder(order.folder)
+    return zip_folder(order.folder), notices
 
 
 def _write_map(

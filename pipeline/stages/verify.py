@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import Finding, Severity
 from pipeline.io.manifest import read_manifest, verify_outputs
 from pipeline.io.reports import read_json
 from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER, RunPaths
 from pipeline.io.vectors import stream_records
-from pipeline.schema.layers import DROPPED, PATCHES
+from pipeline.schema.layers import DROPPED, OVERLAID, PARTS, PATCHES
 from pipeline.stages.catalogue import STAGES, Stage
 from pipeline.stages.runner import verify_stage
 from pipeline.units import mu100_from_m2
 
 SUM_TOLERANCE = 1e-9
 """Relative difference allowed between two orders of adding the same floats."""
+PARTS_TOLERANCE_M2 = 1e-6
+"""Difference allowed between a patch and the sum of its parts (DESIGN §4)."""
+
+# Written down a second time on purpose: a check that takes the list from the code it checks would
+# share its mistakes.
+LAND_COLUMNS = (
+    "cultivated_m2",
+    "other_agricultural_m2",
+    "unused_m2",
+    "construction_m2",
+    "unclassified_m2",
+)
+PART_HITS = {"pbf_m2": "pbf_id", "redline_m2": "redline_id", "reserve_m2": "reserve_id"}
+PART_PERMITS = (
+    ("approved", "approval_id"),
+    ("supplied", "supply_id"),
+    ("registered", "registration_id"),
+    ("facility", "facility_id"),
+    ("temporary", "temporary_id"),
+)
+PART_SUMS = (
+    *LAND_COLUMNS,
+    "cultivated_net_m2",
+    *PART_HITS,
+    *(f"{name}_m2" for name, _ in PART_PERMITS),
+    "plan_conform_m2",
+    "plan_nonconform_m2",
+)
 
 
 def verify_run(paths: RunPaths, stages: tuple[Stage, ...]) -> list[Finding]:
@@ -44,6 +75,8 @@ def verify_run(paths: RunPaths, stages: tuple[Stage, ...]) -> list[Finding]:
     is_readable = not any(finding.severity is Severity.BLOCK for finding in findings)
     if is_readable and paths.extract_patches.is_file():
         findings += verify_patch_sums(paths.extract_patches, paths.extract_summary)
+    if is_readable and paths.overlay.is_file():
+        findings += verify_overlay_sums(paths.overlay, paths.extract_patches)
     return findings
 
 
@@ -78,17 +111,11 @@ def verify_patch_sums(patches: Path, summary: Path) -> list[Finding]:
                     patches, f"图斑 {row['patch_id']} 的亩数与平方米数不符。", row["area_mu100"]
                 )
             )
-    dropped = sum(1 for _ in stream_records(patches, DROPPED.name))
     for what, found, expected in (
         ("图斑个数", count, stated["patches"]),
         ("图斑亩数合计（0.01 亩）", total_mu100, stated["patches_area_mu100"]),
         ("图斑像元合计", total_px, stated["patches_pixels"]),
-        ("剔除对象个数", dropped, stated["dropped_below_min_area"]),
-        (
-            "连通区域个数",
-            stated["patches"] + stated["dropped_below_min_area"] + stated["dropped_speckle"],
-            stated["components"],
-        ),
+        *_drop_sums(patches, stated),
     ):
         if found != expected:
             findings.append(
@@ -97,6 +124,86 @@ def verify_patch_sums(patches: Path, summary: Path) -> list[Finding]:
     if not math.isclose(total_m2, stated["patches_area_m2"], rel_tol=SUM_TOLERANCE, abs_tol=1e-6):
         findings.append(_broken(patches, "图斑面积合计与小结不一致。", total_m2))
     return findings
+
+
+def _drop_sums(patches: Path, stated: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """What became of the connected regions: name, as counted again, as stated.
+
+    With issued patches a region may also be one with them; its pixels are then under issued
+    outlines, in a patch that remains, or among the dropped.
+    """
+    n_dropped: Counter[str] = Counter()
+    px_dropped: Counter[str] = Counter()
+    for record in stream_records(patches, DROPPED.name):
+        n_dropped[record.properties["reason"]] += 1
+        px_dropped[record.properties["reason"]] += record.properties["n_pixels"]
+    sums = [
+        (f"剔除对象个数（{reason}）", n_dropped[reason], stated.get(f"dropped_{reason}", 0))
+        for reason in ("below_min_area", "covered_by_issued")
+    ]
+    regions = stated["patches"] + stated["dropped_below_min_area"] + stated["dropped_speckle"]
+    if "issued" in stated:
+        regions += stated["absorbed"] - stated["issued"] - stated["remainders"]
+        by_source: Counter[str] = Counter()
+        px_detected = stated["absorbed_pixels"] + px_dropped["covered_by_issued"]
+        for record in stream_records(patches, PATCHES.name):
+            by_source[record.properties["source"]] += 1
+            if record.properties["source"] == "detected":
+                px_detected += record.properties["n_pixels"]
+        sums += [
+            ("下发图斑个数", by_source["issued"] + by_source["both"], stated["issued"]),
+            ("下发且自主提取个数", by_source["both"], stated["issued_detected"]),
+            ("自主提取像元合计", px_detected, stated["detected_pixels"]),
+        ]
+    return [*sums, ("连通区域个数", regions, stated["components"])]
+
+
+def verify_overlay_sums(overlay: Path, patches: Path) -> list[Finding]:
+    """Patches against their parts and those extracted, added up again by another reader."""
+    extracted = {
+        record.properties["patch_id"]: record.properties["area_m2"]
+        for record in stream_records(patches, PATCHES.name)
+    }
+    parts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for record in stream_records(overlay, PARTS.name):
+        row = record.properties
+        sums = parts[row["patch_id"]]
+        sums["area_mu100"] += row["area_mu100"]
+        for column in ("area_m2", *_columns_of(row)):
+            sums[column] += row["area_m2"]
+        if row["land_category"] == "cultivated":
+            sums["cultivated_net_m2"] += row["area_m2"] * (1.0 - (row["bund_ratio"] or 0.0))
+    findings: list[Finding] = []
+    for record in stream_records(overlay, OVERLAID.name):
+        row = record.properties
+        sums = parts.pop(row["patch_id"], Counter())
+        if extracted.pop(row["patch_id"], None) != row["area_m2"]:
+            what = f"图斑 {row['patch_id']} 与提取的图斑不是同一个，或面积不同。"
+            findings.append(_broken(overlay, what, row["area_m2"]))
+        for column in ("area_m2", *PART_SUMS, "area_mu100"):
+            if row[column] is not None and abs(row[column] - sums[column]) > PARTS_TOLERANCE_M2:
+                what = f"图斑 {row['patch_id']} 的 {column} 与分块之和不符。"
+                findings.append(_broken(overlay, what, f"{row[column]}，分块之和 {sums[column]}"))
+        addends = [row[column] for column in LAND_COLUMNS]
+        if None not in addends and abs(sum(addends) - row["area_m2"]) > PARTS_TOLERANCE_M2:
+            what = f"图斑 {row['patch_id']} 的五类地类面积之和与图斑面积不符。"
+            findings.append(_broken(overlay, what, sum(addends)))
+    for patch_id in parts:
+        findings.append(_broken(overlay, f"分块所属的图斑 {patch_id} 不存在。", patch_id))
+    for patch_id in extracted:
+        findings.append(_broken(overlay, f"提取的图斑 {patch_id} 没有套合结果。", patch_id))
+    return findings
+
+
+def _columns_of(part: Mapping[str, Any]) -> list[str]:
+    """The area columns to which a part counts."""
+    columns = [f"{part['land_category'] or 'unclassified'}_m2"]
+    columns += [column for column, name in PART_HITS.items() if part[name] is not None]
+    permits = [name for name, hit in PART_PERMITS if part[hit] is not None]
+    columns += [f"{name}_m2" for name in permits[:1]]
+    if part["is_plan_conforming"] is not None:
+        columns.append("plan_conform_m2" if part["is_plan_conforming"] else "plan_nonconform_m2")
+    return columns
 
 
 def _broken(where: Path, what: str, value: object) -> Finding:

@@ -21,6 +21,8 @@ META = """\
 bands: [blue, green, red, nir]
 before_date: 2024-05-06
 after_date: 2024-10-18
+before_mask: before_mask.tif
+after_mask: after_mask.tif
 mask: {0: clear, 1: nodata, 2: cloud, 3: shadow}
 label: {0: unchanged, 1: built, 255: not seen}
 """

@@ -133,7 +133,8 @@ def _tblx(rng: np.random.Generator, case: Case, kind: str, turns: Counter[str]) 
         return case.tblx[turns[case.case_id] % len(case.tblx)]
     if case.kind == "facility":
         return ""
-    return OPEN_TBLX.get(kind, "") if rng.random() < ISSUED_SHARE else ""
+    is_issued = rng.random() < ISSUED_SHARE or not turns[case.case_id]
+    return OPEN_TBLX.get(kind, "") if is_issued else ""
 
 
 def _with_sliver(rng: np.random.Generator, ground: Ground, site: Site, number: int) -> list[Plant]:

@@ -67,7 +67,8 @@ PLACE_KEYS = {
     "城镇开发边界": "is_urban",
     "村庄": "is_settlement",
 }
-PIECE_KEYS = {"面积", "地类", "规划分区"} | DOCUMENT_KEYS.keys() | PLACE_KEYS.keys()
+PLAIN_KEYS = {"面积", "地类", "地类晚于前时相", "规划分区"}
+PIECE_KEYS = PLAIN_KEYS | DOCUMENT_KEYS.keys() | PLACE_KEYS.keys()
 CATEGORIES = {label: code for code, label in CODES["land_category"].labels.items()}
 DOCUMENT_FIELDS = {"文号", "日期", "起", "止", "许可"}
 EXPECTED_KEYS = {
@@ -173,6 +174,7 @@ def build_piece(piece: dict[str, Any]) -> Piece:
     return Piece(
         area_m2=area_m2(piece["面积"]),
         land_category=None if category == "未覆盖" else CATEGORIES[category],
+        is_surveyed_later=piece.get("地类晚于前时相") == "是",
         plan_zone_code=piece.get("规划分区"),
         documents={
             layer: tuple(listed(piece[key])) for key, layer in DOCUMENT_KEYS.items() if key in piece

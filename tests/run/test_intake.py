@@ -196,6 +196,19 @@ def test_a_file_without_system_names_those_that_fit(tmp_path: Path) -> None:
     take_in(run_config(tmp_path, good), tmp_path)
 
 
+def test_a_layer_in_the_zone_next_door_is_no_supplied_layer(tmp_path: Path) -> None:
+    """It would touch nothing, and "nothing is protected here" would be believed."""
+    table = gpd.GeoDataFrame({"MC": ["保护区"]}, geometry=[square(0, 0)], crs=4549)
+    source = fields(write(table, tmp_path / "r.gpkg"), feature_name="MC")
+    layers = {"townships": town_source(tmp_path), "permanent_basic_farmland": source}
+    codes, text = refused(run_config(tmp_path, layers), tmp_path)
+    assert codes == ["E-LAYER-CRS"]
+    assert "crs: EPSG:4547" in text
+    right = source.model_copy(update={"crs": "EPSG:4547"})
+    _, paths = take_in(run_config(tmp_path, layers | {"permanent_basic_farmland": right}), tmp_path)
+    assert [code for code, _, _ in told(paths.intake_findings_csv)] == ["E-LAYER-CRS"]
+
+
 def test_all_blocking_problems_are_told_and_the_page_survives(tmp_path: Path) -> None:
     table = towns()
     table.loc[1, "LX"] = "村"

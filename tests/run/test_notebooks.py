@@ -35,7 +35,9 @@ def test_notebook_runs(path: Path, comparison: Path, capsys: pytest.CaptureFixtu
     for cell in cells:
         if cell["cell_type"] == "code":
             source = "".join(cell["source"])
-            source = source.replace("ROOT / 'data' / 'runs' / 'evaluate_demo'", repr(str(comparison)))
+            source = source.replace(
+                "ROOT / 'data' / 'runs' / 'evaluate_demo'", repr(str(comparison))
+            )
             source = source.replace(
                 f"FOLDER = {str(comparison)!r}", f"FOLDER = Path({str(comparison)!r})"
             )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 import pytest
 import shapely
 
@@ -18,6 +20,7 @@ from pipeline.errors import InputError
 from pipeline.io.runs import RunPaths
 from pipeline.io.tiles import ThreadDispatcher
 from pipeline.io.vectors import read_layer, write_layers
+from pipeline.rules.evidence_tables import Evidence, Reach, gather_facts
 from pipeline.schema.layers import OVERLAID, PARTS, REASONS, SCREENED
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages.context import StageContext, StageReport
@@ -131,6 +134,7 @@ def test_each_patch_gets_its_class_reasons_and_deadline(tmp_path: Path) -> None:
     assert table["due_date"].tolist() == ["2024-11-09"] * 6
     assert set(table["rule_set"]) == {load_rules(RULES_DIR).digest()}
     assert "prior_result" in table["flags"][5]
+    assert "以往图斑 A6 与本图斑编号相同、重叠 0.00%" in "".join(table["reasons"][5])
     for row in table.to_dict("records"):
         assert row["priority"] == sum(part["points"] for part in row["priority_parts"])
         assert set(row["priority_parts"][0]) == {"code", "label", "points"}
@@ -172,7 +176,7 @@ def test_an_older_document_under_part_of_a_newer_one_cuts_the_part(tmp_path: Pat
     paths, _ = screened(tmp_path, patches, layers)
     (sentences,) = read_layer(paths.screened, SCREENED)["reasons"]
     told = "".join(sentences)
-    assert "可据以排除 25.00%" in told
+    assert "时间相符 25.00%" in told
     assert "日期晚于后时相 75.00%" in told
 
 
@@ -270,3 +274,29 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
     one, _ = screened(tmp_path / "1", *county())
     two, _ = screened(tmp_path / "2", *county())
     assert one.screened.read_bytes() == two.screened.read_bytes()
+
+
+def test_a_part_too_thin_to_have_an_area_does_not_stop_the_run(tmp_path: Path) -> None:
+    """Such parts come from edges that nearly coincide (seen with random layers)."""
+    patches, layers = county()
+    paths, _ = screened(tmp_path, patches, layers)
+    overlaid, parts = read_layer(paths.overlay, OVERLAID), read_layer(paths.overlay, PARTS)
+    line = shapely.Polygon([(X0, Y0), (X0 + 1, Y0), (X0 + 2, Y0), (X0, Y0)])
+    thin = parts.iloc[[0]].assign(part_id="thin", area_m2=0.0, geometry=[line])
+    together = gpd.GeoDataFrame(pd.concat([parts, thin], ignore_index=True), crs=parts.crs)
+    evidence = Evidence(overlaid, together, layers, {})
+    facts = list(gather_facts(evidence, [Reach(25.0, 2.0)] * len(overlaid)))
+    assert math.fsum(piece.area_m2 for piece in facts[0].pieces) == pytest.approx(1600.0, rel=1e-3)
+
+
+def test_a_survey_newer_than_the_before_image_does_not_make_land_existing(tmp_path: Path) -> None:
+    _, layers = county()
+    patches = patch_table([square(0, 1000, 40), square(100, 1000, 40), square(200, 1000, 40)])
+    days = ("2024-05-06", "2024-05-07", None)
+    surveyed = [
+        {"geometry": square(100 * n - 10, 990, 60), "land_class_code": "0702", "vintage_date": day}
+        for n, day in enumerate(days)
+    ]
+    paths, _ = screened(tmp_path, patches, layers | {"land_use": reference("land_use", surveyed)})
+    found = read_layer(paths.screened, SCREENED)["suspected_class"].tolist()
+    assert found == ["existing_construction", "uncertain", "existing_construction"]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipeline.change.cleaning import CleaningParams, change_mask, halo_px
-from pipeline.change.extraction import mask_tile
+from pipeline.change.cleaning import CleaningParams, change_mask
+from pipeline.change.extraction import MaskJob, mask_tile
+from pipeline.change.likely import LikelyParams, change_classes
 from pipeline.grid import PixelWindow, RasterWindow, Tile
 
 UNSEEN = 65_535
@@ -144,7 +145,13 @@ def test_按瓦片加重叠边计算_与整幅逐像元相同(data: st.DataObjec
         smoothing_sigma_px=data.draw(st.sampled_from([0.0, 0.5, 0.8])),
         closing_px=data.draw(st.integers(0, 3)),
     )
-    whole = change_mask(score, params)
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    # Patches of one evidence, as fields are; 0 (unknown) everywhere or nowhere.
+    coarse = rng.integers(1, 256, (3, rows // 3 + 1, cols // 3 + 1)) * data.draw(st.integers(0, 1))
+    built = coarse.repeat(3, axis=1).repeat(3, axis=2)[:, :rows, :cols].astype(np.uint8)
+    job = MaskJob(params, LikelyParams(), takes_faint=data.draw(st.booleans()))
+    mask = change_mask(score, params)
+    whole = change_classes(mask, score, built, job.likely, takes_faint=job.takes_faint)
     split_row, split_col = data.draw(st.integers(1, rows - 1)), data.draw(st.integers(1, cols - 1))
     pieced = np.zeros_like(whole)
     cores = [
@@ -153,9 +160,54 @@ def test_按瓦片加重叠边计算_与整幅逐像元相同(data: st.DataObjec
         for c0, c1 in ((0, split_col), (split_col, cols))
     ]
     for number, core in enumerate(cores):
-        padded = core.pad(halo_px(params)).clip(rows, cols)
-        pixels = score[None, padded.row0 : padded.row1, padded.col0 : padded.col1]
-        sources = {"score": RasterWindow(pixels, padded.row0, padded.col0)}
-        output = mask_tile(Tile(number, core, padded), sources, params)
+        padded = core.pad(job.halo_px).clip(rows, cols)
+        cut = np.s_[:, padded.row0 : padded.row1, padded.col0 : padded.col1]
+        sources = {
+            name: RasterWindow(np.ascontiguousarray(array[cut]), padded.row0, padded.col0)
+            for name, array in (("score", score[None]), ("built", built))
+        }
+        output = mask_tile(Tile(number, core, padded), sources, job)
         pieced[core.row0 : core.row1, core.col0 : core.col1] = output.rasters["mask"]
     np.testing.assert_array_equal(pieced, whole)
+    if not built.any():
+        np.testing.assert_array_equal(whole, mask)
+
+
+def planes(rows: int, cols: int, before: int, after: int) -> NDArray[np.uint8]:
+    built = np.full((3, rows, cols), 1, np.uint8)
+    built[0], built[1] = before, after
+    return built
+
+
+def test_faint_change_counts_where_built_material_is_new() -> None:
+    mask, score = np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint16)
+    score[5:15, 5:15] = 1000  # a third of the threshold: c / threshold = (0.1 / 0.9)^½
+    params = LikelyParams()
+    bare = planes(20, 20, 100, 100)
+    bare[1, 5:15, 5:15] = 140
+    found = change_classes(mask, score, bare, params)
+    assert (found[6:14, 6:14] == 1).all()
+    assert found.sum() == (found[4:16, 4:16] == 1).sum()
+    assert not change_classes(mask, score, bare, params, takes_faint=False).any()
+    was_built = bare.copy()
+    was_built[0] = 153
+    assert not change_classes(mask, score, was_built, params).any()
+    plants = bare.copy()
+    plants[0] = 1
+    assert (change_classes(mask, score, plants, params)[6:14, 6:14] == 1).all()
+
+
+def test_strong_change_does_not_lift_unchanged_ground_beside_it() -> None:
+    mask, score = np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint16)
+    score[:, :10], mask[:, :10] = 9900, 1
+    found = change_classes(mask, score, planes(20, 20, 100, 140), LikelyParams())
+    assert (found[:, :10] == 1).all()
+    assert not found[:, 10:].any()
+
+
+def test_soil_is_other_change_and_strong_material_a_class_of_its_own() -> None:
+    mask, score = np.ones((9, 30), np.uint8), np.full((9, 30), 9900, np.uint16)
+    built = planes(9, 30, 100, 80)
+    built[1, :, 10:20], built[1, :, 20:] = 130, 190
+    found = change_classes(mask, score, built, LikelyParams())
+    assert found[4, [2, 14, 26]].tolist() == [2, 1, 3]

@@ -99,7 +99,9 @@ def test_committed_tables_load_with_chinese_labels(path: Path) -> None:
     table = load_codes(path)
     assert table.name == path.stem
     for code, label in table.labels.items():
-        assert re.fullmatch(r"[a-z][a-z0-9_]*|[0-9]{1,4}[A-Z]?[0-9]?", code)  # official codes are numbers
+        assert re.fullmatch(
+            r"[a-z][a-z0-9_]*|[0-9]{1,4}[A-Z]?[0-9]?", code
+        )  # official codes are numbers
         assert re.search(r"[\u4e00-\u9fff]", label)
 
 

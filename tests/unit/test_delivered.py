@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 
@@ -106,6 +107,30 @@ def test_a_name_inside_an_own_name_is_left_alone() -> None:
     layer = table(REFERENCE_LAYERS["townships"], filled)
     own = {one.code: one for one in find_townships(layer, None, "2024-10-18")}[A]
     assert own.mask("清溪镇在新清溪镇以东") == f"{OTHERS_ZH}在新清溪镇以东"
+
+
+def test_a_foreign_name_that_begins_with_an_own_one_is_masked_whole() -> None:
+    """城关 is an own village, 城关镇 the town next door; and digits after a name stay."""
+    township = Township(A, "清溪镇", "town", LAND[A], ("清溪镇", "城关"), (B, "城关镇"))
+    assert township.mask("城关镇与城关") == f"{OTHERS_ZH}与城关"
+    assert township.mask(f"城关镇12号，{B}201") == f"{OTHERS_ZH}12号，{OTHERS_ZH}"
+
+
+def test_a_village_without_a_name_is_no_obstacle() -> None:
+    towns = table(
+        REFERENCE_LAYERS["townships"],
+        [{"township_code": A, "township_name": "清溪镇", "feature_id": "1", "geometry": LAND[A]}],
+    )
+    villages = table(
+        REFERENCE_LAYERS["villages"],
+        [
+            {"village_code": f"{code}201", "feature_id": code, "geometry": LAND[A]}
+            for code in (A, B)
+        ],
+    )
+    villages["village_name"] = pd.array([None, None], dtype=pd.StringDtype(na_value=np.nan))
+    (own,) = find_townships(towns, villages, None)
+    assert own.mask(f"{B}201") == OTHERS_ZH
 
 
 def test_an_id_that_tells_of_others_becomes_a_pseudonym_of_its_own() -> None:

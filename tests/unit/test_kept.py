@@ -26,7 +26,9 @@ def finished(root: Path) -> StageManifest:
 def test_untouched_results_leave_nothing_behind(tmp_path: Path) -> None:
     manifest = finished(tmp_path)
     (tmp_path / "packages" / "manifest.json").write_text("{}", encoding="utf-8")
-    assert keep_edits(tmp_path / "kept", folders_of(tmp_path), manifest, DigestCache()) == ()
+    assert (
+        keep_edits(tmp_path / "kept", folders_of(tmp_path), manifest.outputs, DigestCache()) == ()
+    )
     assert not (tmp_path / "kept").exists()
 
 
@@ -36,7 +38,9 @@ def test_filled_in_and_added_files_are_kept_each_time(tmp_path: Path) -> None:
     form.write_text("filled in by the bureau", encoding="utf-8")
     note.write_text("left by the analyst", encoding="utf-8")
     for number in ("001", "002"):
-        (notice,) = keep_edits(tmp_path / "kept", folders_of(tmp_path), manifest, DigestCache())
+        (notice,) = keep_edits(
+            tmp_path / "kept", folders_of(tmp_path), manifest.outputs, DigestCache()
+        )
         place = tmp_path / "kept" / number
         assert notice.code == "N-KEPT-ASIDE"
         assert notice.where == str(place)

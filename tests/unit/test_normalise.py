@@ -199,6 +199,8 @@ def test_areas_by_their_unit(text: str, unit: str, area: float | None) -> None:
 def test_numbers_that_are_none() -> None:
     assert parse_area_m2("-3", "m2") is INVALID
     assert parse_area_m2("约3", "m2") is INVALID
+    # Finite as a decimal number, infinite as a float.
+    assert parse_area_m2("1e400", "mu") is INVALID
     assert parse_area_m2("inf", "m2") is INVALID
     assert parse_ratio("12.5") is INVALID
     assert parse_ratio("0.12") == 0.12

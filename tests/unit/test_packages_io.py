@@ -29,6 +29,7 @@ from pipeline.io.packages import (
     zip_folder,
 )
 from pipeline.io.rasters import close_handles
+from pipeline.io.runs import RunPaths
 from pipeline.io.vectors import read_layer, write_layers
 from pipeline.schema.layers import REASONS
 from tests.factories import write_raster
@@ -201,3 +202,23 @@ def test_styles_repeat_in_bytes_and_count_in_the_content_digest(tmp_path: Path) 
     assert first.read_bytes() == second.read_bytes()
     other = styled(tmp_path / "c.gpkg", "<qgis labelsEnabled='1'/>")
     assert geopackage_digest(first) == geopackage_digest(second) != geopackage_digest(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("清溪镇", "清溪镇"),
+        ("../../../../pwn", ".._.._.._.._pwn"),
+        ("a\\..\\b", "a_.._b"),
+        ("/etc/x", "_etc_x"),
+        ("=cmd|' /C calc'!A0", "=cmd_' _C calc'_A0"),
+        ('镇:2?*<>"', "镇_2_____"),
+        ("镇... ", "镇"),
+        ("清\n溪\x00\u202e镇", "清溪镇"),
+        ("漷" * 19 + ". 镇", "漷" * 19),
+        ("e\u0301" * 30, "\u00e9" * 20),
+    ],
+)
+def test_no_name_of_a_township_leaves_the_folder(tmp_path: Path, name: str, expected: str) -> None:
+    paths = RunPaths(tmp_path)
+    assert paths.package("379999101", name) == paths.packages / f"379999101_{expected}"

@@ -18,7 +18,7 @@ NO_FEATURES = np.empty(0, dtype=object)
 
 
 def split(patch: BaseGeometry, *features: BaseGeometry) -> np.ndarray:
-    return split_patch("P", patch, np.array(features, dtype=object))
+    return split_patch("P", patch, np.array(features, dtype=object)).faces
 
 
 def overlap_m2(faces: np.ndarray) -> float:
@@ -38,7 +38,7 @@ def assert_partition(faces: np.ndarray, patch: BaseGeometry) -> None:
 
 def test_without_features_a_patch_is_its_own_pieces() -> None:
     patch = MultiPolygon([square(0, 0, 10), square(20, 0, 5)])
-    faces = split_patch("P", patch, NO_FEATURES)
+    faces = split_patch("P", patch, NO_FEATURES).faces
     assert sorted(shapely.area(faces)) == [25.0, 100.0]
 
 
@@ -93,7 +93,7 @@ def test_thousands_of_land_use_polygons() -> None:
     cells = shapely.get_parts(shapely.voronoi_polygons(points))
     patch = square(100, 100, 1800).difference(square(500, 500, 300))
     touching = cells[shapely.intersects(cells, patch)]
-    faces = split_patch("P", patch, touching)
+    faces = split_patch("P", patch, touching).faces
     assert_partition(faces, patch)
     assert len(faces) >= len(touching)
 
@@ -105,6 +105,14 @@ def test_specks_join_the_neighbour_with_the_longest_edge() -> None:
     faces = split(patch, left, right, speck)
     assert len(faces) == 2
     assert_partition(faces, patch)
+
+
+def test_a_face_is_not_represented_by_a_speck_joined_to_it() -> None:
+    """Found by random layers: half way up an L, its long arm a speck, the point was on the arm."""
+    foot, arm = square(0, 0, 10), square(0, 10, 1e-8, 30)
+    pieces = split_patch("P", foot.union(arm), np.array([foot], dtype=object))
+    assert len(pieces.faces) == 1
+    assert shapely.contains(foot, pieces.points).all()
 
 
 def test_specks_narrower_than_the_coordinates_resolve_do_not_stay() -> None:
@@ -122,7 +130,7 @@ def test_specks_narrower_than_the_coordinates_resolve_do_not_stay() -> None:
     lines = [shapely.boundary(patch), *partition.lines_near(patch, features)]
     raw = partition._faces_inside(patch, shapely.unary_union(lines))
     assert shapely.area(raw).min() < 0.01 * SPECK_M2
-    faces = split_patch("P", patch, features)
+    faces = split_patch("P", patch, features).faces
     assert_partition(faces, patch)
     # at such eastings the area of a sliver is itself uncertain by about a square millimetre
     assert shapely.area(faces).min() > 0.1 * SPECK_M2

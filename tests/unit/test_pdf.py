@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +14,14 @@ import shapely
 
 from pipeline.delivery.card_images import CardImages
 from pipeline.delivery.cards import Card
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import PipelineError, Severity
 from pipeline.io.pdf import (
     CARD_TEMPLATE_PATH,
     compile_cards,
     compile_pdf,
     missing_characters,
+    missing_glyphs,
+    printable,
     printable_characters,
 )
 from tests import card_factory as factory
@@ -78,19 +82,56 @@ def test_no_card_is_longer_than_its_page() -> None:
     assert page_count(compile_cards(pages, HEADING)) == 3
 
 
-def test_characters_the_font_lacks_are_named_for_every_card_at_once() -> None:
-    with pytest.raises(InputError) as problem:
-        compile_cards(
-            [
-                page(responsible_person="王\U00020bb7"),
-                page(),
-                page(patch_id="379999ZJ24000018", village_name="\ue815村"),
-            ],
-            HEADING,
-        )
-    first, second = problem.value.findings
-    assert (first.where, first.value) == ("379999ZJ24000017", "\U00020bb7（U+20BB7）")
-    assert (second.where, second.value) == ("379999ZJ24000018", "\ue815（U+E815）")
+def test_what_is_suspected_stays_on_a_full_page() -> None:
+    """Reasons that found nothing are left out first, and the others keep their numbers."""
+    row, parts = factory.usual_patch()
+    steps = [*["approval"] * 12, "fallback", "violation_kind", "context"]
+    listed = factory.reasons(*[f"理由{n}号：{SENTENCE}" for n in range(1, 16)], steps=steps)
+    text = text_of(compile_cards([(factory.card(row, parts, listed=listed), page()[1])], HEADING))
+    printed = [int(number) for number in re.findall(r"理由\s*(\d+)\s*号", text)]
+    assert printed[-3:] == [13, 14, 15]
+    assert printed[:-3] == list(range(1, len(printed) - 2))
+    assert 3 < len(printed) < 15
+    assert re.search(rf"余\s*{15 - len(printed)}\s*条见", text)
+    assert re.search(r"\b15\.", text)
+
+
+def text_of(pdf: bytes) -> str:
+    if not shutil.which("pdftotext"):
+        pytest.skip("没有 pdftotext")
+    done = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
+    return done.stdout.decode("utf-8")
+
+
+def test_characters_the_font_lacks_are_replaced_and_told() -> None:
+    pages = [
+        page(responsible_person="王\U00020bb7"),
+        page(patch_id="379999ZJ24000018"),
+        page(patch_id="379999ZJ24000019", village_name="\ue815村"),
+    ]
+    (notice,) = missing_glyphs(pages, HEADING, "x/cards.pdf")
+    assert (notice.code, notice.severity, notice.where) == (
+        "N-FONT-GLYPH",
+        Severity.NOTICE,
+        "x/cards.pdf",
+    )
+    named = "\ue815（U+E815）、\U00020bb7（U+20BB7）；图斑 379999ZJ24000017 等 2 张卡"
+    assert notice.value == named
+    pdf = compile_cards(pages, HEADING)
+    assert page_count(pdf) == 3
+    text = text_of(pdf)
+    assert "王〓" in text
+    assert "〓村" in text
+    assert text.count("〓") == 2
+    assert missing_glyphs(pages[1:2], HEADING, "x") == ()
+    (everywhere,) = missing_glyphs(pages, replace(HEADING, secrecy="\ue000"), "x")
+    assert "页眉" in everywhere.value
+
+
+def test_invisible_characters_are_left_out() -> None:
+    hidden = "葛\U000e0100\u202e一\u200b\x01二\n三"
+    assert printable({"name": (hidden, 1, None)}) == {"name": ["葛一二 三", 1, None]}
+    assert missing_characters(hidden) == ""
 
 
 def test_rare_place_names_are_in_the_font() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RuleError
+from pipeline.rules.facts import PriorResult
 from pipeline.rules.parameters import RuleSet
 from pipeline.rules.priority import due_date
 from pipeline.rules.screening import screen_patch
@@ -260,3 +261,29 @@ def test_only_the_evaluation_uses_the_planted_answers() -> None:
 def test_the_screening_never_mentions_the_answers() -> None:
     for path in sorted((PIPELINE / "rules").glob("*.py")):
         assert "truth" not in path.read_text(encoding="utf-8").lower()
+
+
+def test_a_prior_patch_of_the_same_number_elsewhere_is_not_said_to_overlap() -> None:
+    prior = PriorResult("A6", "合法", 0.0, is_same_id=True)
+    facts = dataclasses.replace(patch([piece(1000.0)]), prior_results=(prior,))
+    found = screen_patch(facts, RULES, AFTER, CODES)
+    assert "prior_result" in found.flags
+    told = "\n".join(found.sentences)
+    assert "以往图斑 A6 与本图斑编号相同、重叠 0.00%，以往判定：“合法”" in told
+
+
+def test_the_size_for_the_township_is_not_called_close_where_it_decides_nothing() -> None:
+    on_pbf = screen_patch(patch([piece(3300.0, is_pbf=True)]), RULES, AFTER, CODES)
+    beside = screen_patch(patch([piece(3300.0)]), RULES, AFTER, CODES)
+    assert on_pbf.handling_route == "bureau_case"
+    assert beside.handling_route == "township_stop"
+    assert "没有手续的部分" not in "".join(on_pbf.sentences)
+    assert "没有手续的部分 3300.00 平方米（4.95 亩），接近 5 亩" in "".join(beside.sentences)
+
+
+def test_transfer_prompt_rests_on_the_interpretation_and_asks_for_appraisal() -> None:
+    found = screen_patch(patch([piece(3400.0, is_pbf=True)]), RULES, AFTER, CODES)
+    (prompt,) = [reason for reason in found.reasons if reason.rule_id == "transfer.pbf_area"]
+    assert prompt.reference_zh is not None
+    assert prompt.reference_zh.endswith("法释〔2000〕14号第三条（一）")
+    assert "须经鉴定" in prompt.text_zh

@@ -68,6 +68,15 @@ def test_outside_every_township_nothing_is_known() -> None:
     assert (row["straddles"], row["responsible_candidates"]) == ([], [])
 
 
+@pytest.mark.parametrize(("depth_m", "expected"), [(0.0049, None), (0.0051, A)])
+def test_touching_the_edge_of_the_county_is_not_lying_in_it(
+    depth_m: float, expected: str | None
+) -> None:
+    row = assigned(strip(-50, 50 + depth_m, A))
+    assert row["township_code"] == expected
+    assert row["responsible_candidates"] == ([] if expected is None else [expected])
+
+
 def test_a_gap_between_townships_belongs_to_nobody_but_the_patch_to_somebody() -> None:
     assert assigned(strip(-50, 51, A), strip(99.5, 50, B))["township_code"] == A
 

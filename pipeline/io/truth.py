@@ -1,0 +1,80 @@
+"""Reading the truth of a demo county: what was planted and what should come of it.
+
+Only `stages/evaluate` reads it; no stage of a run may know it is there (checked by import-linter's
+layers and by the test that no other module imports this one).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import rasterio.features
+from affine import Affine
+from numpy.typing import NDArray
+
+from pipeline.errors import Finding, InputError
+from pipeline.grid import Grid
+from pipeline.io.rasters import require_local_file
+
+TRUTH_FILE = "truth.gpkg"
+CHANGES_LAYER = "changes"
+CHANGE_COLUMNS = (
+    "truth_id",
+    "case_id",
+    "kind",
+    "is_construction",
+    "is_observable",
+    "expected_class",
+    "area_m2",
+    "contrast_sigma",
+)
+
+
+def read_truth(path: Path) -> gpd.GeoDataFrame:
+    """The planted changes, one polygon each, in the file's own CRS.
+
+    Areas in m²; `contrast_sigma` is the contrast to what was there in standard deviations of all
+    change of the land. Raises `InputError` if the file is not a truth file.
+    """
+    require_local_file(path)
+    try:
+        table = pyogrio.read_dataframe(path, layer=CHANGES_LAYER)
+    except (pyogrio.errors.DataLayerError, pyogrio.errors.DataSourceError) as problem:
+        raise _unfit(path, str(problem)) from problem
+    missing = [name for name in CHANGE_COLUMNS if name not in table.columns]
+    if missing:
+        raise _unfit(path, "缺少字段 " + "、".join(missing))
+    for name in ("is_construction", "is_observable"):
+        table[name] = table[name].astype(bool)
+    return table
+
+
+def rasterise(geometries: NDArray[np.object_], grid: Grid) -> NDArray[np.uint8]:
+    """1 where a pixel's centre lies in one of the polygons, 0 elsewhere; `(y, x)` uint8."""
+    if geometries.size == 0:
+        return np.zeros((grid.height, grid.width), np.uint8)
+    burnt: NDArray[np.uint8] = rasterio.features.rasterize(
+        list(geometries),
+        out_shape=(grid.height, grid.width),
+        transform=Affine(*grid.transform),
+        fill=0,
+        default_value=1,
+        dtype="uint8",
+    )
+    return burnt
+
+
+def _unfit(path: Path, value: str) -> InputError:
+    return InputError(
+        Finding(
+            "E-FILE-UNREADABLE",
+            "真值文件不能用于评价。",
+            where=str(path),
+            value=value,
+            allowed=f"图层 {CHANGES_LAYER}，字段 " + "、".join(CHANGE_COLUMNS),
+            advice="用 make demo 重新生成示范数据。",
+        )
+    )

@@ -1,0 +1,121 @@
+"""How well reported construction agrees with construction that is known to have been planted.
+
+Geometry only: outlines in one CRS, areas in its plane. A planted change is *found* if at least
+`FOUND_SHARE` of it is covered by construction-like patches; a construction-like patch is *correct*
+if at least `FOUND_SHARE` of it lies on planted construction of any size, observable or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+FOUND_SHARE = 0.5
+MIN_AREA_M2 = 400.0
+"""Smaller plants are not asked for and smaller patches are not judged."""
+LOW_CONTRAST_SIGMA = 2.0
+
+GeometryArray = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of so many."""
+
+    part: int
+    whole: int
+
+    @property
+    def ratio(self) -> float | None:
+        """`part / whole`, None of nothing."""
+        return self.part / self.whole if self.whole else None
+
+
+@dataclass(frozen=True)
+class PlantedScores:
+    """Agreement of construction-like patches with planted construction."""
+
+    recall: Share
+    """Found among observable plants of at least `MIN_AREA_M2`."""
+    low_contrast_recall: Share
+    """The same among those under `LOW_CONTRAST_SIGMA`."""
+    precision: Share
+    """Correct among construction-like patches of at least `MIN_AREA_M2`."""
+    missed: tuple[str, ...]
+    """Truth ids of plants that were asked for and not found."""
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of recall and precision; None if one is undefined, 0 if both are 0."""
+        recall, precision = self.recall.ratio, self.precision.ratio
+        if recall is None or precision is None:
+            return None
+        return 2 * recall * precision / (recall + precision) if recall + precision else 0.0
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One planted change with an expected outcome, and the class it was given."""
+
+    truth_id: str
+    case_id: str
+    expected_class: str
+    found_class: str | None
+    """Class of the patch that overlaps it most; None if no patch touches it."""
+
+    @property
+    def is_hit(self) -> bool:
+        """True if the class is the expected one."""
+        return self.found_class == self.expected_class
+
+
+def planted_scores(truth: gpd.GeoDataFrame, likely: gpd.GeoDataFrame) -> PlantedScores:
+    """Agreement of construction-like patches with the truth table of `io.truth.read_truth`."""
+    built = truth[truth["is_construction"]]
+    asked = built[built["is_observable"] & (built["area_m2"] >= MIN_AREA_M2)]
+    is_found = covered_share(asked.geometry.to_numpy(), likely.geometry.to_numpy()) >= FOUND_SHARE
+    is_low = asked["contrast_sigma"].to_numpy(np.float64) < LOW_CONTRAST_SIGMA
+    judged = likely[likely["area_m2"] >= MIN_AREA_M2]
+    is_correct = covered_share(judged.geometry.to_numpy(), built.geometry.to_numpy()) >= FOUND_SHARE
+    return PlantedScores(
+        recall=Share(int(is_found.sum()), len(asked)),
+        low_contrast_recall=Share(int((is_found & is_low).sum()), int(is_low.sum())),
+        precision=Share(int(is_correct.sum()), len(judged)),
+        missed=tuple(asked["truth_id"].astype(str)[~is_found]),
+    )
+
+
+def covered_share(geometries: GeometryArray, covers: GeometryArray) -> NDArray[np.float64]:
+    """Share of each geometry's plane area covered by the union of `covers`, `(geometry,)`."""
+    tree = shapely.STRtree(covers)
+    shares = np.zeros(len(geometries))
+    for k, geometry in enumerate(geometries):
+        near = covers[np.sort(tree.query(geometry, predicate="intersects"))]
+        if near.size and geometry.area > 0:
+            shares[k] = shapely.union_all(near).intersection(geometry).area / geometry.area
+    return shares
+
+
+def case_results(truth: gpd.GeoDataFrame, screened: gpd.GeoDataFrame) -> Sequence[CaseResult]:
+    """For every plant with an expected class: the class of the patch overlapping it most.
+
+    Ties go to the patch named first in the table.
+    """
+    patches = screened.geometry.to_numpy()
+    tree = shapely.STRtree(patches)
+    results = []
+    for row in truth[truth["expected_class"].notna()].itertuples():
+        near = np.sort(tree.query(row.geometry, predicate="intersects"))
+        overlaps = shapely.area(shapely.intersection(patches[near], row.geometry))
+        found = None
+        if near.size and overlaps.max() > 0:
+            found = screened["suspected_class"].iloc[near[int(overlaps.argmax())]]
+        results.append(
+            CaseResult(str(row.truth_id), str(row.case_id), str(row.expected_class), found)
+        )
+    return results

@@ -1,0 +1,138 @@
+"""Figures of objects against plain arithmetic, and the score that adds them up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from numpy.typing import NDArray
+
+from pipeline.change.objects import (
+    N_SUMS,
+    OBJECT_HALO_PX,
+    ObjectJob,
+    RunTable,
+    measure_objects,
+    object_figures,
+)
+from pipeline.change.traces import fit_grey, grey_of
+from pipeline.grid import PixelWindow, RasterWindow, Tile
+from pipeline.patches.components import Components, find_components
+from pipeline.patches.construction import (
+    CONSTRUCTION,
+    FIELD,
+    WEAK,
+    ConstructionParams,
+    judge_objects,
+)
+from pipeline.patches.scorecard import BASE_POINTS, SCORECARD
+from pipeline.patches.shapes import shape_figures
+
+
+def world(seed: int) -> tuple[Components, NDArray[np.uint16], NDArray[np.uint8]]:
+    rng = np.random.default_rng(seed)
+    mask = (rng.random((40, 50)) < 0.55).astype(np.uint8)
+    score = rng.integers(0, 10_001, mask.shape).astype(np.uint16)
+    score[rng.random(mask.shape) < 0.05] = 65_535
+    mask[score == 65_535] = 0
+    return find_components(mask), score, rng.integers(1, 256, (5, *mask.shape)).astype(np.uint8)
+
+
+def summed(
+    components: Components,
+    score: NDArray[np.uint16],
+    traces: NDArray[np.uint8],
+    cut: list[PixelWindow],
+) -> NDArray[np.int64]:
+    index = components.by_row
+    job = ObjectJob(RunTable(index.row_offsets, index.runs, index.component))
+    sums = np.zeros((len(components), N_SUMS), np.int64)
+    for number, core in enumerate(cut):
+        padded = core.pad(OBJECT_HALO_PX).clip(*score.shape)
+        at = np.s_[:, padded.row0 : padded.row1, padded.col0 : padded.col1]
+        sources = {
+            name: RasterWindow(np.ascontiguousarray(array[at]), padded.row0, padded.col0)
+            for name, array in (("score", score[None]), ("traces", traces))
+        }
+        [(_, (present, part))] = measure_objects(Tile(number, core, padded), sources, job).partials
+        sums[present] += part
+    return sums
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_tiles_do_not_show_in_the_sums(seed: int) -> None:
+    components, score, traces = world(seed)
+    whole = summed(components, score, traces, [PixelWindow(0, 40, 0, 50)])
+    row, col = 7 + 5 * seed, 41 - 6 * seed
+    pieces = [
+        PixelWindow(r0, r1, c0, c1)
+        for r0, r1 in ((0, row), (row, 40))
+        for c0, c1 in ((0, col), (col, 50))
+    ]
+    assert (whole == summed(components, score, traces, pieces)).all()
+    assert (whole[:, 0] == components.n_pixels).all()
+
+
+def test_figures_of_a_square_by_hand() -> None:
+    mask = np.zeros((20, 20), np.uint8)
+    mask[5:15, 5:15] = 1
+    score = np.full(mask.shape, 5000, np.uint16)
+    traces = np.full((5, 20, 20), 96, np.uint8)
+    traces[0], traces[1], traces[2] = 1, 144, 160  # plants before; 2 and 4 nats after
+    traces[4, 5:15, 5:15] = 128  # one standard deviation brighter after
+    sums = summed(find_components(mask), score, traces, [PixelWindow(0, 20, 0, 20)])
+    found = {name: float(value[0]) for name, value in object_figures(sums, 4.0).items()}
+    assert found["log_area"] == pytest.approx(np.log(400))
+    assert found["built_after"] == 2.0
+    assert found["no_soil_after"] == 4.0
+    assert found["planted_before"] == 1.0
+    assert found["change"] == pytest.approx(1.0)
+    assert found["over_threshold"] == 1.0
+    assert found["edge_before"] == 0.0
+    assert found["edge_after"] == 1.0
+    assert found["rise"] == 1.0
+    assert found["raggedness"] == 4.0
+    assert found["roughness_before"] == 0.0
+
+
+def test_shapes_of_a_turned_rectangle_and_of_an_l() -> None:
+    box = shapely.box(0, 0, 30, 10)
+    ell = shapely.union_all([shapely.box(0, 0, 10, 30), shapely.box(0, 0, 30, 10)])
+    turned = shapely.affinity.rotate(box, 30)
+    found = shape_figures(np.array([box, turned, ell], dtype=object))
+    assert found["rectangle_fill"] == pytest.approx([1, 1, 5 / 9])
+    assert found["elongation"] == pytest.approx([np.log(3), np.log(3), 0], abs=1e-9)
+    assert found["solidity"][2] == pytest.approx(500 / 700)
+
+
+def test_points_add_up_and_the_verdict_follows() -> None:
+    figures = {piece.figure: np.full(3, piece.at[0]) for piece in SCORECARD}
+    least = BASE_POINTS + sum(piece.points[0] for piece in SCORECARD)
+    for piece in SCORECARD:
+        best = int(np.argmax(piece.points))
+        figures[piece.figure][0] = piece.at[best]
+    figures["over_threshold"][1:] = (0.6, 0.4)
+    judged = judge_objects(figures, ConstructionParams())
+    assert judged.points[0] == pytest.approx(BASE_POINTS + sum(max(p.points) for p in SCORECARD))
+    assert judged.points[1] == pytest.approx(least, abs=4.0)
+    assert judged.verdict.tolist() == [CONSTRUCTION, FIELD, WEAK]
+
+
+def test_every_piece_of_the_scorecard_is_in_order_and_named_once() -> None:
+    assert len({piece.figure for piece in SCORECARD}) == len(SCORECARD)
+    for piece in SCORECARD:
+        assert len(piece.at) == len(piece.points)
+        assert list(piece.at) == sorted(set(piece.at))
+        assert min(piece.points) == 0.0
+        assert piece.label_zh
+
+
+def test_grey_is_in_units_of_the_images_own_spread() -> None:
+    rng = np.random.default_rng(1)
+    image = rng.normal(500, 40, (4, 1, 5000)).astype(np.float32)
+    rule = fit_grey(image.reshape(4, -1))
+    grey = grey_of(image, rule).astype(float)
+    assert grey.mean() == pytest.approx(96, abs=0.5)
+    assert grey.std() == pytest.approx(32 / 2, rel=0.05)  # four independent bands halve it
+    again = grey_of(image * 3 + 100, fit_grey((image * 3 + 100).reshape(4, -1)))
+    assert np.abs(again - grey).max() <= 1
