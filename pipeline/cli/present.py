@@ -118,8 +118,15 @@ def summarise_truth(result: TruthEvaluation) -> None:
     say(f"报为建设、不小于 400 平方米的图斑：{right.whole} 个，其中确为建设 {right.part} 个")
     if result.cases is None:
         return
-    hits = sum(case.is_hit for case in result.cases)
-    say(f"初判类别与真值一致：{hits} / {len(result.cases)}")
+    cases = result.cases
+    issued = [case.is_hit for case in cases if case.is_issued]
+    kinds = {case.case_id for case in cases}
+    kinds_hit = {case.case_id for case in cases if case.is_hit}
+    say(
+        f"初判类别与真值一致：{sum(case.is_hit for case in cases)} / {len(cases)}；"
+        f"其中下发的 {sum(issued)} / {len(issued)}；"
+        f"{len(kinds)} 种情形中至少一处一致的 {len(kinds_hit)} 种"
+    )
     for case in result.cases:
         if not case.is_hit:
             got = case.found_class

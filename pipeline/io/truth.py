@@ -30,6 +30,7 @@ CHANGE_COLUMNS = (
     "expected_class",
     "area_m2",
     "contrast_sigma",
+    "is_issued",
 )
 
 
@@ -47,7 +48,7 @@ def read_truth(path: Path) -> gpd.GeoDataFrame:
     missing = [name for name in CHANGE_COLUMNS if name not in table.columns]
     if missing:
         raise _unfit(path, "缺少字段 " + "、".join(missing))
-    for name in ("is_construction", "is_observable"):
+    for name in ("is_construction", "is_observable", "is_issued"):
         table[name] = table[name].astype(bool)
     return table
 

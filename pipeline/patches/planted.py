@@ -67,6 +67,8 @@ class CaseResult:
     expected_class: str
     found_class: str | None
     """Class of the patch that overlaps it most; None if no patch touches it."""
+    is_issued: bool
+    """Whether it was issued from above: its outcome then does not hang on the detection."""
 
     @property
     def is_hit(self) -> bool:
@@ -116,6 +118,12 @@ def case_results(truth: gpd.GeoDataFrame, screened: gpd.GeoDataFrame) -> Sequenc
         if near.size and overlaps.max() > 0:
             found = screened["suspected_class"].iloc[near[int(overlaps.argmax())]]
         results.append(
-            CaseResult(str(row.truth_id), str(row.case_id), str(row.expected_class), found)
+            CaseResult(
+                str(row.truth_id),
+                str(row.case_id),
+                str(row.expected_class),
+                found,
+                bool(row.is_issued),
+            )
         )
     return results

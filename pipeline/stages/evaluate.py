@@ -194,6 +194,10 @@ class TruthEvaluation:
             told["cases"] = {
                 "hits": sum(case.is_hit for case in self.cases),
                 "total": len(self.cases),
+                "issued_hits": sum(case.is_hit for case in self.cases if case.is_issued),
+                "issued_total": sum(case.is_issued for case in self.cases),
+                "kinds": len({case.case_id for case in self.cases}),
+                "kinds_hit": len({case.case_id for case in self.cases if case.is_hit}),
                 "rows": [asdict(case) | {"is_hit": case.is_hit} for case in self.cases],
             }
         return told

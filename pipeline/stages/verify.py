@@ -32,6 +32,8 @@ LAND_COLUMNS = (
     "construction_m2",
     "unclassified_m2",
 )
+DROPS_OF_REGIONS = ("speckle", "weak_change", "below_min_area")
+DROPS_WITH_OUTLINE = ("weak_change", "below_min_area", "covered_by_issued")
 PART_HITS = {"pbf_m2": "pbf_id", "redline_m2": "redline_id", "reserve_m2": "reserve_id"}
 PART_PERMITS = (
     ("approved", "approval_id"),
@@ -139,9 +141,10 @@ def _drop_sums(patches: Path, stated: dict[str, Any]) -> list[tuple[str, int, in
         px_dropped[record.properties["reason"]] += record.properties["n_pixels"]
     sums = [
         (f"剔除对象个数（{reason}）", n_dropped[reason], stated.get(f"dropped_{reason}", 0))
-        for reason in ("below_min_area", "covered_by_issued")
+        for reason in DROPS_WITH_OUTLINE
     ]
-    regions = stated["patches"] + stated["dropped_below_min_area"] + stated["dropped_speckle"]
+    n_drops = sum(stated.get(f"dropped_{reason}", 0) for reason in DROPS_OF_REGIONS)
+    regions = stated["patches"] + n_drops
     if "issued" in stated:
         regions += stated["absorbed"] - stated["issued"] - stated["remainders"]
         by_source: Counter[str] = Counter()

@@ -96,12 +96,14 @@ def test_parts_are_disjoint_and_make_up_their_patch(
         assert shapely.is_valid(shapes).all()
         one, two = np.triu_indices(len(shapes), 1)
         assert shapely.area(shapely.intersection(shapes[one], shapes[two])).sum() < 1e-5
-        assert shapely.unary_union(shapes).symmetric_difference(patch.geometry).area < 1e-5
+        # Outlines that nearly coincide are snapped at the second try, within the law's 1e-6.
+        missed = shapely.unary_union(shapes).symmetric_difference(patch.geometry).area
+        assert missed < 1e-6 * patch.area_m2
         assert parts["area_m2"].sum() == pytest.approx(patch.area_m2, rel=1e-14)
         assert parts["area_mu100"].sum() == patch.area_mu100
         independent = sum(geodesic_area_m2(shape) for shape in shapes)
         assert patch.area_m2 == pytest.approx(independent, rel=1e-6, abs=1e-4)
-    assert done.closure_error < 1e-8
+    assert done.closure_error < 1e-6
 
 
 @given(world=worlds())

@@ -29,6 +29,7 @@ def truth() -> gpd.GeoDataFrame:
             "expected_class": ["approved", "facility", None, "other", None],
             "area_m2": [400.0, 400.0, 400.0, 400.0, 100.0],
             "contrast_sigma": [3.0, 1.9, float("nan"), 3.0, 3.0],
+            "is_issued": [True, False, False, False, False],
         },
         geometry=[square(0), square(100), square(200), square(300), square(400, 10)],
         crs=4547,
