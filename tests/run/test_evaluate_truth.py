@@ -49,6 +49,7 @@ def write_truth(folder: Path, crs: int = UTM_50N) -> None:
             "expected_class": ["approved", None, None],
             "area_m2": [s.area for s in shapes],
             "contrast_sigma": [5.0, 1.0, float("nan")],
+            "is_issued": [False, False, False],
         },
         geometry=shapes,
         crs=crs,
