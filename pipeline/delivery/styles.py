@@ -44,6 +44,9 @@ UNANSWERED_ZH = "（未填）"
 SHORT_ID = "regexp_replace(\"patch_id\", '^.{10}0*', '')"
 """The running number inside a patch id, as on the map: 379999ZJ24000012_2 → 12_2."""
 
+SENT_ID = f'CASE WHEN "is_sent" THEN {SHORT_ID} END'
+"""The same in the county's map, where what no township has to verify goes without a number."""
+
 _HIDDEN = frozenset(
     {"fid", "package_id", "rule_set", "area_mu100", "theme", "priority_parts", "feature_id"}
 )
@@ -82,7 +85,12 @@ def patches_style(
         spec.field_specs,
         drop_downs,
         FORM_COLUMNS if is_form else (),
-        Label(SHORT_ID, size_pt=9, is_bold=True, max_scale_denominator=0 if is_form else 25_000),
+        Label(
+            SHORT_ID if is_form else SENT_ID,
+            size_pt=9,
+            is_bold=True,
+            max_scale_denominator=0 if is_form else 25_000,
+        ),
         has_tabs=is_form,
         display='"patch_id"',
     )
