@@ -77,10 +77,12 @@ def assert_recovers(
     """Kill the same comparison again and again, then let it finish."""
     expected, usual_seconds = undisturbed
     rng = random.Random(seed)
-    killed = sum(
-        kill_after(world, out, rng.uniform(0.4, 1.0) * usual_seconds) for _ in range(kills)
-    )
-    assert killed > 0
+    for _ in range(kills):
+        seconds = rng.uniform(0.4, 1.0) * usual_seconds
+        # How long it takes depends on what else the machine does: one that was quicker starts over.
+        while not kill_after(world, out, seconds):
+            shutil.rmtree(out)
+            seconds *= 0.7
     done = run_cli(arguments(world, out), out.parent)
     assert done.returncode == 0, done.stderr
     assert digests(out) == expected
