@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.change.cleaning import CleaningParams, change_mask, halo_px
+from pipeline.change.cuts import CUT_REACH_PX, cut_bits
 from pipeline.change.likely import LikelyParams, change_classes, likely_halo_px
 from pipeline.change.linear import SCORE_UNOBSERVED
 from pipeline.grid import RasterWindow, Tile, TileOutput
@@ -23,16 +24,19 @@ class MaskJob:
     cleaning: CleaningParams
     likely: LikelyParams
     takes_faint: bool
+    is_cut: bool = False
+    """Whether the tile function also gives the `cuts`."""
 
     @property
     def halo_px(self) -> int:
         """Pixels around a tile that its core depends on."""
-        return likely_halo_px(halo_px(self.cleaning))
+        return likely_halo_px(halo_px(self.cleaning)) + (CUT_REACH_PX if self.is_cut else 0)
 
 
 def mask_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: MaskJob) -> TileOutput:
     """Tile function: `score` and `built` of the padded window → change mask of the core by
-    class: 1 construction-like, 2 other change, 0 none, 255 unobserved."""
+    class: 1 construction-like, 2 other change, 0 none, 255 unobserved; from `grey` the bits of
+    `change.cuts`, if they are wanted."""
     score = sources["score"].array[0]
     mask = change_mask(score, params.cleaning)
     classes = change_classes(
@@ -42,7 +46,11 @@ def mask_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: MaskJob) 
         params.likely,
         takes_faint=params.takes_faint,
     )
-    return TileOutput({"mask": classes[tile.core_slices]})
+    layers = {"mask": classes[tile.core_slices]}
+    if params.is_cut:
+        grey, built = sources["grey"].array[0], sources["built"].array[1]
+        layers["cuts"] = cut_bits(classes, mask, grey, built)[tile.core_slices]
+    return TileOutput(layers)
 
 
 def measure_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: None) -> TileOutput:

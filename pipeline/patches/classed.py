@@ -86,17 +86,6 @@ class ClassedBuilder:
         return _components_of(runs, self._height, self._width)
 
 
-def regrouped(components: Components, classes: NDArray[np.int32]) -> ClassedComponents:
-    """The same pixels with a new class for every component `(component,)`; touching components
-    that are of one class now become one."""
-    of_run = np.repeat(classes.astype(np.int32), np.diff(components.run_offsets))
-    runs = np.concatenate([components.runs, of_run[None]])
-    order = np.lexsort((runs[1], runs[0]))
-    return _components_of(
-        _merge_touching(np.ascontiguousarray(runs[:, order])), components.height, components.width
-    )
-
-
 def _components_of(runs: NDArray[np.int32], height: int, width: int) -> ClassedComponents:
     component = _join_classed(runs, _row_offsets(runs, height))
     order, offsets = _counting_sort(component, _number_components(component))

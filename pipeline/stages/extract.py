@@ -14,8 +14,10 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.change.cuts import CUT_BITS, classes_of_cut
 from pipeline.change.extraction import UNOBSERVED, MaskJob, mask_tile, measure_tile
 from pipeline.change.linear import SCORE_MAX
+from pipeline.change.traces import GREY_AFTER
 from pipeline.config.load import load_kind_codes
 from pipeline.grid import Grid, PixelWindow, tiles
 from pipeline.io.rasters import StripWriter, read_grid
@@ -23,7 +25,7 @@ from pipeline.io.reports import read_json, write_json
 from pipeline.io.strips import strips
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.io.vectors import write_layers
-from pipeline.patches.classed import FAINT, ClassedBuilder, ClassedComponents
+from pipeline.patches.classed import FAINT, ClassedBuilder
 from pipeline.patches.components import Components, ComponentSums, burn
 from pipeline.patches.issued import Detected, Matching, match_issued
 from pipeline.patches.kinds import patch_kinds
@@ -41,7 +43,7 @@ from pipeline.stages.extract_issued import (
     issued_rows,
     read_issued,
 )
-from pipeline.stages.objects import has_materials, is_material_reliable, judge_likely
+from pipeline.stages.objects import Found, has_materials, is_material_reliable, judge_likely
 
 
 @dataclass(frozen=True)
@@ -150,23 +152,30 @@ def _columns(table: gpd.GeoDataFrame, spec: LayerSpec) -> gpd.GeoDataFrame:
     return table[[*spec.fields, "geometry"]].reset_index(drop=True)
 
 
-def _find_components(context: StageContext, grid: Grid) -> ClassedComponents:
-    """Components of construction-like change and of other change."""
+def _find_components(context: StageContext, grid: Grid) -> Found:
+    """Components of construction-like change and of other change, and the pieces of other cuts."""
     cleaning, patches = context.run.settings.extract.cleaning, context.run.settings.extract.patches
     min_pixels = minimum_pixels(patches, grid)
     takes_faint = min_pixels > 1 and is_material_reliable(context)
-    job_params = MaskJob(cleaning, context.run.settings.extract.likely, takes_faint)
+    is_cut = min_pixels > 1 and has_materials(context)
+    job_params = MaskJob(cleaning, context.run.settings.extract.likely, takes_faint, is_cut)
     cut = tiles(grid.height, grid.width, context.tile_px, job_params.halo_px)
     sources = {
         "score": Source(str(context.paths.detect_score), (1,)),
         "built": Source(str(context.paths.detect_traces), (1, 2, 3)),
     }
+    if is_cut:
+        sources["grey"] = Source(str(context.paths.detect_traces), (GREY_AFTER + 1,))
     job = TileJob(mask_tile, sources, job_params)
     outputs = run_tiles(job, cut, context.tiled, context.progress("提取：清理掩膜"))
     builder = ClassedBuilder(grid.width)
+    pieces = {bit: ClassedBuilder(grid.width) for bit in CUT_BITS} if is_cut else {}
     for row0, layers in strips(outputs, grid.width):
         builder.add_strip(row0, layers["mask"])
-    return builder.finish(min_pixels)
+        for bit, cut_builder in pieces.items():
+            cut_builder.add_strip(row0, classes_of_cut(layers["cuts"], bit))
+    found = builder.finish(min_pixels)
+    return Found(found, tuple(cut.finish(min_pixels).components for cut in pieces.values()))
 
 
 def _measure_rasters(context: StageContext, grid: Grid, found: Detected, sums: RasterSums) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,10 +19,11 @@ from pipeline.change.traces import N_TRACES
 from pipeline.grid import Grid, tiles
 from pipeline.io.reports import read_json
 from pipeline.io.tiles import Source, TileJob, run_tiles
-from pipeline.patches.classed import FAINT, LIKELY, OTHER, ClassedComponents, regrouped
+from pipeline.patches.classed import FAINT, LIKELY, OTHER, ClassedComponents
 from pipeline.patches.components import Components
-from pipeline.patches.construction import FIELD, WEAK, judge_objects
+from pipeline.patches.construction import FIELD, points_of, verdict_otherwise
 from pipeline.patches.measures import minimum_pixels
+from pipeline.patches.opinions import Opinion, by_opinions
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.shapes import shape_figures
 from pipeline.stages.context import StageContext
@@ -38,30 +41,46 @@ def has_materials(context: StageContext) -> bool:
     return kinds is not None and kinds["materials"] is not None
 
 
-def judge_likely(context: StageContext, grid: Grid, found: ClassedComponents) -> ClassedComponents:
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Components of the change mask, and the pieces that construction-like ground falls into when
+    it is cut in other ways (`change.cuts`); no pieces if nothing is going to be judged."""
+
+    classed: ClassedComponents
+    cuts: tuple[Components, ...]
+
+
+def judge_likely(context: StageContext, grid: Grid, found: Found) -> ClassedComponents:
     """The components with the construction-like ones judged: construction, other change, or too
     faint to be either.
 
     As they are if the pair has no material evidence, or if a pixel is as large as an object: shape
     and outline mean nothing there.
     """
-    settings = context.run.settings.extract
+    settings, classed = context.run.settings.extract, found.classed
     min_pixels = minimum_pixels(settings.patches, grid)
-    if not has_materials(context) or min_pixels == 1:
-        return found
-    chosen = np.flatnonzero(found.is_likely & (found.components.n_pixels >= min_pixels))
-    if chosen.size == 0:
-        return found
-    is_chosen = np.zeros(len(found.components), np.bool_)
-    is_chosen[chosen] = True
-    likely = found.components.select(is_chosen)
-    outlines = trace_outlines(likely, grid, context.local.map)
-    figures = measure_likely(context, grid, likely) | shape_figures(outlines)
-    verdict = judge_objects(figures, settings.construction).verdict
-    classes = np.where(found.is_likely, LIKELY, OTHER)
-    classes[chosen[verdict == FIELD]] = OTHER
-    classes[chosen[verdict == WEAK]] = FAINT
-    return regrouped(found.components, classes.astype(np.int32))
+    is_chosen = classed.is_likely & (classed.components.n_pixels >= min_pixels)
+    if not found.cuts or not is_chosen.any():
+        return classed
+    likely = classed.components.select(is_chosen)
+    figures = _figures(context, grid, likely)
+    params = settings.construction
+    judged = [Opinion(likely.by_row, points_of(figures))]
+    for cut in found.cuts:
+        pieces = cut.select(cut.n_pixels >= min_pixels)
+        if len(pieces):
+            judged.append(Opinion(pieces.by_row, points_of(_figures(context, grid, pieces))))
+    otherwise = np.where(verdict_otherwise(figures, params) == FIELD, OTHER, FAINT)
+    classes = np.where(classed.is_likely, LIKELY, OTHER).astype(np.int32)
+    classes[is_chosen] = otherwise
+    return by_opinions(classed.components, classes, tuple(judged), params.min_points, min_pixels)
+
+
+def _figures(
+    context: StageContext, grid: Grid, components: Components
+) -> dict[str, NDArray[np.float64]]:
+    outlines = trace_outlines(components, grid, context.local.map)
+    return measure_likely(context, grid, components) | shape_figures(outlines)
 
 
 def measure_likely(

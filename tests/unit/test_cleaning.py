@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.change.cleaning import CleaningParams, change_mask
+from pipeline.change.cuts import CUT_BITS, classes_of_cut, cut_bits
 from pipeline.change.extraction import MaskJob, mask_tile
 from pipeline.change.likely import LikelyParams, change_classes
 from pipeline.grid import PixelWindow, RasterWindow, Tile
@@ -149,11 +150,13 @@ def test_按瓦片加重叠边计算_与整幅逐像元相同(data: st.DataObjec
     # Patches of one evidence, as fields are; 0 (unknown) everywhere or nowhere.
     coarse = rng.integers(1, 256, (3, rows // 3 + 1, cols // 3 + 1)) * data.draw(st.integers(0, 1))
     built = coarse.repeat(3, axis=1).repeat(3, axis=2)[:, :rows, :cols].astype(np.uint8)
-    job = MaskJob(params, LikelyParams(), takes_faint=data.draw(st.booleans()))
+    grey = rng.integers(0, 256, (rows, cols)).astype(np.uint8)
+    job = MaskJob(params, LikelyParams(), takes_faint=data.draw(st.booleans()), is_cut=True)
     mask = change_mask(score, params)
     whole = change_classes(mask, score, built, job.likely, takes_faint=job.takes_faint)
+    whole_cuts = cut_bits(whole, mask, grey, built[1])
     split_row, split_col = data.draw(st.integers(1, rows - 1)), data.draw(st.integers(1, cols - 1))
-    pieced = np.zeros_like(whole)
+    pieced, pieced_cuts = np.zeros_like(whole), np.zeros_like(whole)
     cores = [
         PixelWindow(r0, r1, c0, c1)
         for r0, r1 in ((0, split_row), (split_row, rows))
@@ -164,11 +167,13 @@ def test_按瓦片加重叠边计算_与整幅逐像元相同(data: st.DataObjec
         cut = np.s_[:, padded.row0 : padded.row1, padded.col0 : padded.col1]
         sources = {
             name: RasterWindow(np.ascontiguousarray(array[cut]), padded.row0, padded.col0)
-            for name, array in (("score", score[None]), ("built", built))
+            for name, array in (("score", score[None]), ("built", built), ("grey", grey[None]))
         }
         output = mask_tile(Tile(number, core, padded), sources, job)
-        pieced[core.row0 : core.row1, core.col0 : core.col1] = output.rasters["mask"]
+        at = np.s_[core.row0 : core.row1, core.col0 : core.col1]
+        pieced[at], pieced_cuts[at] = output.rasters["mask"], output.rasters["cuts"]
     np.testing.assert_array_equal(pieced, whole)
+    np.testing.assert_array_equal(pieced_cuts, whole_cuts)
     if not built.any():
         np.testing.assert_array_equal(whole, mask)
 
@@ -211,3 +216,18 @@ def test_soil_is_other_change_and_strong_material_a_class_of_its_own() -> None:
     built[1, :, 10:20], built[1, :, 20:] = 130, 190
     found = change_classes(mask, score, built, LikelyParams())
     assert found[4, [2, 14, 26]].tolist() == [2, 1, 3]
+
+
+def test_the_cuts_part_ground_by_change_brightness_and_material() -> None:
+    classes, mask = np.zeros((20, 60), np.uint8), np.zeros((20, 60), np.uint8)
+    classes[5:15, 10:50] = 1
+    mask[5:15, 10:20] = 1
+    grey, built = np.full((20, 60), 90, np.uint8), np.full((20, 60), 100, np.uint8)
+    grey[:, 30:], built[:, 40:] = 140, 150
+    bits = cut_bits(classes, mask, grey, built)
+    assert ((bits > 0) == (classes > 0)).all()
+    at = [15, 25, 35, 45]
+    changed, bright, material = (classes_of_cut(bits, bit)[10, at].tolist() for bit in CUT_BITS)
+    assert changed == [3, 1, 1, 1]
+    assert bright == [1, 1, 3, 3]
+    assert material == [1, 1, 1, 3]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
+from typing import Any
+
 import numpy as np
 import pytest
 import shapely
@@ -17,15 +21,17 @@ from pipeline.change.objects import (
 )
 from pipeline.change.traces import fit_grey, grey_of
 from pipeline.grid import PixelWindow, RasterWindow, Tile
+from pipeline.patches.classed import FAINT, LIKELY, OTHER, ClassedBuilder
 from pipeline.patches.components import Components, find_components
 from pipeline.patches.construction import (
-    CONSTRUCTION,
     FIELD,
     WEAK,
     ConstructionParams,
-    judge_objects,
+    load_trees,
+    points_of,
+    verdict_otherwise,
 )
-from pipeline.patches.scorecard import BASE_POINTS, SCORECARD
+from pipeline.patches.opinions import Opinion, by_opinions
 from pipeline.patches.shapes import shape_figures
 
 
@@ -105,26 +111,65 @@ def test_shapes_of_a_turned_rectangle_and_of_an_l() -> None:
     assert found["solidity"][2] == pytest.approx(500 / 700)
 
 
-def test_points_add_up_and_the_verdict_follows() -> None:
-    figures = {piece.figure: np.full(3, piece.at[0]) for piece in SCORECARD}
-    least = BASE_POINTS + sum(piece.points[0] for piece in SCORECARD)
-    for piece in SCORECARD:
-        best = int(np.argmax(piece.points))
-        figures[piece.figure][0] = piece.at[best]
-    figures["over_threshold"][1:] = (0.6, 0.4)
-    judged = judge_objects(figures, ConstructionParams())
-    assert judged.points[0] == pytest.approx(BASE_POINTS + sum(max(p.points) for p in SCORECARD))
-    assert judged.points[1] == pytest.approx(least, abs=4.0)
-    assert judged.verdict.tolist() == [CONSTRUCTION, FIELD, WEAK]
+def walked(tree: Any, row: dict[str, float], names: list[str]) -> float:
+    while isinstance(tree, list):
+        figure, limit, yes, no = tree
+        tree = yes if row[names[figure]] <= limit else no
+    return float(tree)
 
 
-def test_every_piece_of_the_scorecard_is_in_order_and_named_once() -> None:
-    assert len({piece.figure for piece in SCORECARD}) == len(SCORECARD)
-    for piece in SCORECARD:
-        assert len(piece.at) == len(piece.points)
-        assert list(piece.at) == sorted(set(piece.at))
-        assert min(piece.points) == 0.0
-        assert piece.label_zh
+def test_points_are_the_sum_over_the_trees_of_the_file() -> None:
+    told = json.loads(files("pipeline.patches").joinpath("construction_trees.json").read_text())
+    trees = load_trees()
+    rng = np.random.default_rng(3)
+    # On both sides of limits the file really has, and exactly on them.
+    figures = {}
+    for number, name in enumerate(trees.names):
+        limits = trees.limit[trees.figure == number]
+        figures[name] = rng.choice(limits, 50) + rng.choice([-1e-3, 0.0, 1e-3], 50)
+    points = points_of(figures)
+    for k in range(50):
+        row = {name: float(values[k]) for name, values in figures.items()}
+        own = told["base"] + sum(walked(tree, row, told["figures"]) for tree in told["trees"])
+        assert points[k] == pytest.approx(own, abs=2e-6)
+    assert np.unique(points).size > 40
+
+
+def test_every_figure_the_trees_ask_for_is_measured() -> None:
+    components, score, traces = world(1)
+    sums = summed(components, score, traces, [PixelWindow(0, 40, 0, 50)])
+    outline = np.array([shapely.box(0, 0, 3, 1)], dtype=object)
+    measured = object_figures(sums, 4.0).keys() | shape_figures(outline).keys()
+    assert set(load_trees().names) <= measured
+
+
+def test_what_is_not_construction_is_a_field_or_too_weak() -> None:
+    found = verdict_otherwise({"over_threshold": np.array([0.6, 0.4])}, ConstructionParams())
+    assert found.tolist() == [FIELD, WEAK]
+
+
+def test_the_mean_of_the_opinions_decides_per_pixel() -> None:
+    mask = np.zeros((20, 40), np.uint8)
+    mask[4:14, 2:22], mask[4:14, 28:38] = 1, 1  # a yard fused with a field; a field apart
+    mask[16:18, 0:4] = 2
+    builder = ClassedBuilder(40)
+    builder.add_strip(0, mask)
+    components = builder.finish(1).components
+    pieces = np.zeros_like(mask)
+    pieces[4:14, 2:12] = 1
+    own = components.select(np.array([True, True, False]))
+    opinions = (
+        Opinion(own.by_row, np.array([-3.0, -3.5])),
+        Opinion(find_components(pieces).by_row, np.array([0.0])),
+    )
+    classes = np.array([OTHER, FAINT, OTHER], np.int32)
+    found = by_opinions(components, classes, opinions, -2.0, 4)
+    assert sorted(found.components.n_pixels.tolist()) == [8, 100, 100, 100]
+    first = found.components.bbox[:, 2].tolist()
+    of_first = dict(zip(first, found.classes.tolist(), strict=True))
+    assert of_first == {2: LIKELY, 12: OTHER, 28: FAINT, 0: OTHER}
+    # The control: with the limit above the mean of -1.5 nothing is construction.
+    assert LIKELY not in by_opinions(components, classes, opinions, -1.4, 4).classes
 
 
 def test_grey_is_in_units_of_the_images_own_spread() -> None:
