@@ -1,9 +1,13 @@
-"""Is a construction-like object construction? Small decision trees whose values add up.
+"""Is a construction-like object construction? Two judges, and both must agree.
 
-Every figure of an object (`change.objects`, `patches.shapes`) is asked for by some of the trees;
-the values of all add up to points, the log odds that the object is construction and not a field, a
-bank or a shadow. The trees are gradient boosting (Friedman 2001, Ann. Stat. 29(5)), fitted on
-generated counties other than those the product is tested on; images of real places took no part.
+Every figure of an object (`change.objects`, `patches.shapes`) is worth points; the points add up to
+the log odds that the object is construction and not a field, a bank or a shadow. The first judge
+adds the values of small decision trees (gradient boosting, Friedman 2001, Ann. Stat. 29(5)), which
+see figures together. The second reads every figure off a line of its own (`patches.scorecard`, a
+logistic regression with hinges, Hastie et al. 2009, chapter 5): it goes on falling for objects
+unlike any that the trees were fitted on, and so keeps them from being taken for construction. Both
+were fitted on generated counties other than those the product is tested on; images of real places
+took no part.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.patches.scorecard import BASE_POINTS, SCORECARD
 from pipeline.schema.model import Frozen
 
 FIELD, WEAK = 1, 2
@@ -31,7 +36,10 @@ class ConstructionParams(Frozen):
     """Settings of telling construction by object (建设图斑判别)."""
 
     min_points: float = Field(
-        -2.0, description="判别得分（对数优势）不低于此值为疑似建设；越低越不易漏，误报越多"
+        -2.25, description="判别得分（对数优势）不低于此值为疑似建设；越低越不易漏，误报越多"
+    )
+    min_card_points: float = Field(
+        -3.25, description="评分卡得分也须不低于此值才为疑似建设；防止陌生地物误判"
     )
     min_changed_share: float = Field(
         0.5, ge=0, le=1, description="不是建设的对象，超过变化阈值的像元不少于此比例才算其他变化"
@@ -84,13 +92,16 @@ def load_trees() -> Trees:
 
 
 def points_of(figures: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Points of every object `(object,)` from its figures `(object,)`."""
+    """Points of every object by both judges, `(judge, object)`, from its figures `(object,)`."""
     trees = load_trees()
     table = np.stack([figures[name] for name in trees.names], axis=1)
     nodes = (trees.roots, trees.figure, trees.limit, trees.yes, trees.no)
     points = np.full(len(table), trees.base)
     _add_points(table, nodes, points)
-    return np.round(points, 6)
+    card = np.full(len(table), BASE_POINTS)
+    for piece in SCORECARD:
+        card += np.interp(figures[piece.figure], piece.at, piece.points)
+    return np.round(np.stack([points, card]), 6)
 
 
 def verdict_otherwise(

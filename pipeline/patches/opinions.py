@@ -24,7 +24,7 @@ STORED_FAINT = STRONG
 
 @dataclass(frozen=True, eq=False)
 class Opinion:
-    """Pieces in row order and the points of each `(piece,)`."""
+    """Pieces in row order and the points of each by every judge, `(judge, piece)`."""
 
     pieces: RowIndex
     points: NDArray[np.float64]
@@ -34,11 +34,11 @@ def by_opinions(
     components: Components,
     classes: NDArray[np.int32],
     opinions: tuple[Opinion, ...],
-    min_points: float,
+    limits: tuple[float, ...],
     min_pixels: int,
 ) -> ClassedComponents:
-    """New components over the same pixels: class `LIKELY` where the mean of the points reaches
-    `min_points`, elsewhere the class `(component,)` of before.
+    """New components over the same pixels: class `LIKELY` where the mean of each judge's points
+    reaches its limit, elsewhere the class `(component,)` of before.
 
     The first of `opinions` is of the judged components themselves, in their order.
     """
@@ -47,16 +47,18 @@ def by_opinions(
     index = components.by_row
     for row0 in range(0, components.height, STRIP_ROWS):
         shape = (min(STRIP_ROWS, components.height - row0), components.width)
-        mask, total = np.zeros(shape, np.uint8), np.zeros(shape)
-        own = np.full(shape, np.nan)
+        mask, is_built = np.zeros(shape, np.uint8), np.ones(shape, np.bool_)
         _paint(index, row0, stored, mask)
-        _paint(opinions[0].pieces, row0, opinions[0].points, own)
-        for opinion in opinions:
-            points = own.copy()
-            _paint(opinion.pieces, row0, opinion.points, points)
-            total += points
-        # Not judged pixels have no points of their own; comparisons with them are false.
-        mask[np.round(total / len(opinions), 6) >= min_points] = LIKELY
+        for judge, limit in enumerate(limits):
+            total, own = np.zeros(shape), np.full(shape, np.nan)
+            _paint(opinions[0].pieces, row0, opinions[0].points[judge], own)
+            for opinion in opinions:
+                points = own.copy()
+                _paint(opinion.pieces, row0, opinion.points[judge], points)
+                total += points
+            # What is not judged has no points of its own; comparisons with them are false.
+            is_built &= np.round(total / len(opinions), 6) >= limit
+        mask[is_built & (mask > 0)] = LIKELY
         builder.add_strip(row0, mask)
     again = builder.finish(min_pixels)
     was_faint = again.classes == STORED_FAINT

@@ -73,7 +73,8 @@ def judge_likely(context: StageContext, grid: Grid, found: Found) -> ClassedComp
     otherwise = np.where(verdict_otherwise(figures, params) == FIELD, OTHER, FAINT)
     classes = np.where(classed.is_likely, LIKELY, OTHER).astype(np.int32)
     classes[is_chosen] = otherwise
-    return by_opinions(classed.components, classes, tuple(judged), params.min_points, min_pixels)
+    limits = (params.min_points, params.min_card_points)
+    return by_opinions(classed.components, classes, tuple(judged), limits, min_pixels)
 
 
 def _figures(

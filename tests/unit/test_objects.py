@@ -32,6 +32,7 @@ from pipeline.patches.construction import (
     verdict_otherwise,
 )
 from pipeline.patches.opinions import Opinion, by_opinions
+from pipeline.patches.scorecard import BASE_POINTS, SCORECARD
 from pipeline.patches.shapes import shape_figures
 
 
@@ -127,7 +128,9 @@ def test_points_are_the_sum_over_the_trees_of_the_file() -> None:
     for number, name in enumerate(trees.names):
         limits = trees.limit[trees.figure == number]
         figures[name] = rng.choice(limits, 50) + rng.choice([-1e-3, 0.0, 1e-3], 50)
-    points = points_of(figures)
+    points, card = points_of(figures)
+    of_card = [np.interp(figures[piece.figure], piece.at, piece.points) for piece in SCORECARD]
+    assert card == pytest.approx(BASE_POINTS + np.sum(of_card, axis=0), abs=2e-6)
     for k in range(50):
         row = {name: float(values[k]) for name, values in figures.items()}
         own = told["base"] + sum(walked(tree, row, told["figures"]) for tree in told["trees"])
@@ -159,17 +162,27 @@ def test_the_mean_of_the_opinions_decides_per_pixel() -> None:
     pieces[4:14, 2:12] = 1
     own = components.select(np.array([True, True, False]))
     opinions = (
-        Opinion(own.by_row, np.array([-3.0, -3.5])),
-        Opinion(find_components(pieces).by_row, np.array([0.0])),
+        Opinion(own.by_row, np.array([[-3.0, -3.5], [0.0, 0.0]])),
+        Opinion(find_components(pieces).by_row, np.array([[0.0], [-1.0]])),
     )
     classes = np.array([OTHER, FAINT, OTHER], np.int32)
-    found = by_opinions(components, classes, opinions, -2.0, 4)
+    found = by_opinions(components, classes, opinions, (-2.0, -1.0), 4)
     assert sorted(found.components.n_pixels.tolist()) == [8, 100, 100, 100]
     first = found.components.bbox[:, 2].tolist()
     of_first = dict(zip(first, found.classes.tolist(), strict=True))
     assert of_first == {2: LIKELY, 12: OTHER, 28: FAINT, 0: OTHER}
-    # The control: with the limit above the mean of -1.5 nothing is construction.
-    assert LIKELY not in by_opinions(components, classes, opinions, -1.4, 4).classes
+    # The control: with the limit above the mean of either judge nothing is construction.
+    assert LIKELY not in by_opinions(components, classes, opinions, (-1.4, -1.0), 4).classes
+    assert LIKELY not in by_opinions(components, classes, opinions, (-2.0, -0.4), 4).classes
+
+
+def test_every_piece_of_the_scorecard_is_in_order_and_named_once() -> None:
+    assert len({piece.figure for piece in SCORECARD}) == len(SCORECARD)
+    for piece in SCORECARD:
+        assert len(piece.at) == len(piece.points)
+        assert list(piece.at) == sorted(set(piece.at))
+        assert min(piece.points) == 0.0
+        assert piece.label_zh
 
 
 def test_grey_is_in_units_of_the_images_own_spread() -> None:
