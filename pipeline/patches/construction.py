@@ -36,10 +36,10 @@ class ConstructionParams(Frozen):
     """Settings of telling construction by object (建设图斑判别)."""
 
     min_points: float = Field(
-        -2.25, description="判别得分（对数优势）不低于此值为疑似建设；越低越不易漏，误报越多"
+        -2.0, description="判别得分（对数优势）不低于此值为疑似建设；越低越不易漏，误报越多"
     )
     min_card_points: float = Field(
-        -3.25, description="评分卡得分也须不低于此值才为疑似建设；防止陌生地物误判"
+        -3.5, description="评分卡得分也须不低于此值才为疑似建设；防止陌生地物误判"
     )
     min_changed_share: float = Field(
         0.5, ge=0, le=1, description="不是建设的对象，超过变化阈值的像元不少于此比例才算其他变化"
