@@ -24,6 +24,8 @@ CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 RULES_DIR = CONFIG_DIR / "rules"
 CODES_DIR = CONFIG_DIR / "codes"
 CHANGE_KIND_CODES = CODES_DIR / "change_kind.csv"
+CONSTRUCTION_TREES = CONFIG_DIR / "models" / "construction_trees.json"
+"""The trees that tell construction from fields (`pipeline.patches.construction`)."""
 
 
 def load_kind_codes() -> dict[int, str]:

@@ -12,11 +12,9 @@ took no part.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -29,7 +27,6 @@ from pipeline.schema.model import Frozen
 FIELD, WEAK = 1, 2
 """What a construction-like object is that is not construction: another change; changed too little
 to be anything."""
-TREES_FILE = "construction_trees.json"
 
 
 class ConstructionParams(Frozen):
@@ -60,11 +57,8 @@ class Trees:
     no: NDArray[np.int64]
 
 
-@cache
-def load_trees() -> Trees:
-    """The trees of the product. In the file a leaf is its value and a question is
-    [figure, limit, yes, no]."""
-    told = json.loads(files("pipeline.patches").joinpath(TREES_FILE).read_text("utf-8"))
+def build_trees(told: Mapping[str, Any]) -> Trees:
+    """Trees from a document: a leaf is its value and a question is [figure, limit, yes, no]."""
     nodes: list[list[float]] = []
 
     def add(tree: float | list[object]) -> int:
@@ -91,9 +85,8 @@ def load_trees() -> Trees:
     )
 
 
-def points_of(figures: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+def points_of(figures: Mapping[str, NDArray[np.float64]], trees: Trees) -> NDArray[np.float64]:
     """Points of every object by both judges, `(judge, object)`, from its figures `(object,)`."""
-    trees = load_trees()
     table = np.stack([figures[name] for name in trees.names], axis=1)
     nodes = (trees.roots, trees.figure, trees.limit, trees.yes, trees.no)
     points = np.full(len(table), trees.base)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR
+from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, CONSTRUCTION_TREES
 from pipeline.config.models import RunConfig
 from pipeline.delivery.assets import FONT_PATH
 from pipeline.io.runs import RunPaths
@@ -104,6 +104,7 @@ def _extract_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
         "detect_summary": paths.detect_summary,
         "fit": paths.align_fit,
         "change_kind_codes": CHANGE_KIND_CODES,
+        "construction_trees": CONSTRUCTION_TREES,
     }
     return inputs | ({"layers": paths.intake_layers} if run.county else {})
 

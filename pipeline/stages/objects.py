@@ -16,12 +16,18 @@ from pipeline.change.objects import (
     object_figures,
 )
 from pipeline.change.traces import N_TRACES
+from pipeline.config.load import CONSTRUCTION_TREES
 from pipeline.grid import Grid, tiles
 from pipeline.io.reports import read_json
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.patches.classed import FAINT, LIKELY, OTHER, ClassedComponents
 from pipeline.patches.components import Components
-from pipeline.patches.construction import FIELD, points_of, verdict_otherwise
+from pipeline.patches.construction import (
+    FIELD,
+    build_trees,
+    points_of,
+    verdict_otherwise,
+)
 from pipeline.patches.measures import minimum_pixels
 from pipeline.patches.opinions import Opinion, by_opinions
 from pipeline.patches.polygonise import trace_outlines
@@ -64,12 +70,13 @@ def judge_likely(context: StageContext, grid: Grid, found: Found) -> ClassedComp
         return classed
     likely = classed.components.select(is_chosen)
     figures = _figures(context, grid, likely)
-    params = settings.construction
-    judged = [Opinion(likely.by_row, points_of(figures))]
+    params, trees = settings.construction, build_trees(read_json(CONSTRUCTION_TREES))
+    judged = [Opinion(likely.by_row, points_of(figures, trees))]
     for cut in found.cuts:
         pieces = cut.select(cut.n_pixels >= min_pixels)
         if len(pieces):
-            judged.append(Opinion(pieces.by_row, points_of(_figures(context, grid, pieces))))
+            points = points_of(_figures(context, grid, pieces), trees)
+            judged.append(Opinion(pieces.by_row, points))
     otherwise = np.where(verdict_otherwise(figures, params) == FIELD, OTHER, FAINT)
     classes = np.where(classed.is_likely, LIKELY, OTHER).astype(np.int32)
     classes[is_chosen] = otherwise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -20,14 +18,16 @@ from pipeline.change.objects import (
     object_figures,
 )
 from pipeline.change.traces import fit_grey, grey_of
+from pipeline.config.load import CONSTRUCTION_TREES
 from pipeline.grid import PixelWindow, RasterWindow, Tile
+from pipeline.io.reports import read_json
 from pipeline.patches.classed import FAINT, LIKELY, OTHER, ClassedBuilder
 from pipeline.patches.components import Components, find_components
 from pipeline.patches.construction import (
     FIELD,
     WEAK,
     ConstructionParams,
-    load_trees,
+    build_trees,
     points_of,
     verdict_otherwise,
 )
@@ -120,15 +120,15 @@ def walked(tree: Any, row: dict[str, float], names: list[str]) -> float:
 
 
 def test_points_are_the_sum_over_the_trees_of_the_file() -> None:
-    told = json.loads(files("pipeline.patches").joinpath("construction_trees.json").read_text())
-    trees = load_trees()
+    told = read_json(CONSTRUCTION_TREES)
+    trees = build_trees(told)
     rng = np.random.default_rng(3)
     # On both sides of limits the file really has, and exactly on them.
     figures = {}
     for number, name in enumerate(trees.names):
         limits = trees.limit[trees.figure == number]
         figures[name] = rng.choice(limits, 50) + rng.choice([-1e-3, 0.0, 1e-3], 50)
-    points, card = points_of(figures)
+    points, card = points_of(figures, trees)
     of_card = [np.interp(figures[piece.figure], piece.at, piece.points) for piece in SCORECARD]
     assert card == pytest.approx(BASE_POINTS + np.sum(of_card, axis=0), abs=2e-6)
     for k in range(50):
@@ -143,7 +143,7 @@ def test_every_figure_the_trees_ask_for_is_measured() -> None:
     sums = summed(components, score, traces, [PixelWindow(0, 40, 0, 50)])
     outline = np.array([shapely.box(0, 0, 3, 1)], dtype=object)
     measured = object_figures(sums, 4.0).keys() | shape_figures(outline).keys()
-    assert set(load_trees().names) <= measured
+    assert set(build_trees(read_json(CONSTRUCTION_TREES)).names) <= measured
 
 
 def test_what_is_not_construction_is_a_field_or_too_weak() -> None:
