@@ -9,11 +9,11 @@ sensor, but the two dates tell it without a label:
    vegetation nor water at both dates and did not change is **hard**, with a part of fallow ground.
    Their log likelihood ratio says which land was built on **before**.
 2. What was built before and did not change is built after; what was not, is farmland after, but for
-   the few places that the search is for. So the labels migrate from one date to the other (as in
-   Huang et al. 2020, ISPRS J. 162, automatic migration of training samples), and the ratio of two
-   mixtures says of which material a bare pixel is **after**. A second ratio looks at the soil
-   of fields that lost their vegetation, with trimming against the new construction among them
-   (Rousseeuw and Van Driessen 1999): it speaks for materials that no older building shows.
+   the few places that the search is for. So the labels migrate from one date to the other, and
+   the ratio of two mixtures says of which material a bare pixel is **after**. A second ratio looks
+   at the soil of fields that lost their vegetation, with trimming against the new construction
+   among them (Rousseeuw and Van Driessen 1999): it speaks for materials that no older building
+   shows.
 
 All ratios are quadratic in the bands (Hastie et al. 2009, section 4.3) and do not move if a band is
 scaled or shifted.
