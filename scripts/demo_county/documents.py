@@ -64,7 +64,7 @@ def write_papers(plants: list[Plant], ground: Ground) -> Papers:
 
 def _day(rng: np.random.Generator, first: str, last: str) -> str:
     span = int((np.datetime64(last) - np.datetime64(first)).astype(int))
-    return str(np.datetime64(first) + int(rng.integers(0, span + 1)))
+    return str(np.datetime64(first) + np.timedelta64(int(rng.integers(0, span + 1)), "D"))
 
 
 def _event(papers: Papers, plant: Plant, event: str, date: str, text: str) -> None:

@@ -58,16 +58,16 @@ def ledger(ground: Ground, plants: list[Plant], papers: Papers) -> list[Row]:
     rng = np.random.default_rng([ground.county.seed, 14])
     rows: list[Row] = []
     for area in patrol_areas(ground):
-        day = FIRST_DAY + int(rng.integers(0, 9))
+        day = FIRST_DAY + np.timedelta64(int(rng.integers(0, 9)), "D")
         while day <= LAST_DAY:
             if _in_force(area, str(day).replace("-", "")):
                 spot = area["geometry"].representative_point()
                 near = Point(spot.x + rng.normal(0, 20), spot.y + rng.normal(0, 20))
                 rows.append(_entry(str(day), area, "未发现新增违法线索", near))
-            day += int(rng.integers(9, 21))
+            day += np.timedelta64(int(rng.integers(9, 21)), "D")
     for plant in plants:
         if plant.case.expected == "suspected_violation" and rng.random() < 0.3:
-            found = min(np.datetime64(plant.started) + int(rng.integers(4, 40)), LAST_DAY)
+            found = _days_after(plant.started, int(rng.integers(4, 40)))
             area = _area_at(ground, plant, str(found).replace("-", ""))
             if area:
                 text = f"发现在建{'构筑物' if plant.kind == 'building' else '用地'}，已要求停工"
@@ -113,7 +113,7 @@ def tracks(ground: Ground) -> list[Row]:
     rng = np.random.default_rng([ground.county.seed, 15])
     rows: list[Row] = []
     for area in patrol_areas(ground):
-        day = FIRST_DAY + int(rng.integers(5, 120))
+        day = FIRST_DAY + np.timedelta64(int(rng.integers(5, 120)), "D")
         ring = area["geometry"].buffer(-12)
         inner = max(getattr(ring, "geoms", [ring]), key=lambda part: part.area)
         if inner.is_empty or not _in_force(area, str(day).replace("-", "")):
@@ -136,7 +136,7 @@ def leads(ground: Ground, plants: list[Plant], papers: Papers) -> list[Row]:
         wanted = plant.case.expected == "suspected_violation" and plant.is_construction
         if not wanted or rng.random() > 0.15:
             continue
-        day = min(np.datetime64(plant.started) + int(rng.integers(3, 60)), LAST_DAY)
+        day = _days_after(plant.started, int(rng.integers(3, 60)))
         at = to_map(plant.footprint.centroid)
         text = str(rng.choice(["反映有人占地建房", "来电反映田里在硬化地面", "反映圈地建厂"]))
         rows.append({"线索日期": str(day), "内容": text, "X": f"{at.x + rng.normal(0, 12):.1f}",
@@ -147,3 +147,8 @@ def leads(ground: Ground, plants: list[Plant], papers: Papers) -> list[Row]:
     rows.append({"线索日期": "2024-08-09", "内容": "反映路边堆土，未见建设",
                  "X": f"{at.x:.1f}", "Y": f"{at.y:.1f}"})  # fmt: skip
     return sorted(rows, key=lambda row: str(row["线索日期"]))
+
+
+def _days_after(day: str, days: int) -> np.datetime64:
+    """So many days later, at most the last day between the images."""
+    return min(np.datetime64(day) + np.timedelta64(days, "D"), LAST_DAY)

@@ -121,7 +121,8 @@ def _plant(
 ) -> Plant:
     number, case, kind = what
     first, last = np.datetime64(START_RANGE[0]), np.datetime64(START_RANGE[1])
-    started = str(first + int(rng.integers(0, int((last - first).astype(int)))))
+    days = int(rng.integers(0, int((last - first).astype(int))))
+    started = str(first + np.timedelta64(days, "D"))
     return Plant(
         f"T{number:04d}", case, kind, footprint, shapes, township_at(ground.county, footprint),
         violation_kinds(ground, case, kind, footprint), tblx, started,

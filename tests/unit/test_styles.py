@@ -59,7 +59,7 @@ def parse(style: LayerStyle) -> Element:
 def test_every_column_has_a_chinese_name_and_a_widget(name: str) -> None:
     style, root = STYLES[name], parse(STYLES[name])
     aliases = {node.get("field"): node.get("name") for node in root.iter("alias")}
-    widgets = {node.get("name") for node in root.find("fieldConfiguration") or ()}
+    widgets = {node.get("name") for node in root.findall("fieldConfiguration/*")}
     assert aliases.keys() == {spec.name for spec in style.fields}
     assert all(re.search("[一-鿿]", str(text)) for text in aliases.values())
     assert widgets == {"fid", *aliases}
@@ -68,7 +68,7 @@ def test_every_column_has_a_chinese_name_and_a_widget(name: str) -> None:
 @pytest.mark.parametrize("name", STYLES)
 def test_only_the_township_form_can_be_filled_in(name: str) -> None:
     root = parse(STYLES[name])
-    open_fields = {n.get("name") for n in root.find("editable") or () if n.get("editable") == "1"}
+    open_fields = {n.get("name") for n in root.findall("editable/*") if n.get("editable") == "1"}
     assert open_fields == (set(FORM_COLUMNS) if name == "verify" else set())
     assert root.get("readOnly") == ("0" if name == "verify" else "1")
 
