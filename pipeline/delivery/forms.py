@@ -170,8 +170,7 @@ def judgements(table: pd.DataFrame, vocabulary: Vocabulary, heading: Mapping[str
     ]
     title = f"{heading['county']}卫片执法图斑合法性判定表"
     notes = (
-        f"期次：{heading['period'] or '—'}　运行编号：{heading['package_id']}　"
-        f"密级：{heading['secrecy']}",
+        _of_the_run(heading),
         "黄色列由县局填写并签署；程序初判只作参考，未签署的图斑不计入统计。",
     )
     rows = [_row(record, columns, vocabulary) for record in table.to_dict("records")]
@@ -218,8 +217,7 @@ def cases(table: pd.DataFrame, vocabulary: Vocabulary, heading: Mapping[str, str
     ]
     title = f"{heading['county']}卫片执法案件台账"
     notes = (
-        f"期次：{heading['period'] or '—'}　运行编号：{heading['package_id']}　"
-        f"密级：{heading['secrecy']}",
+        _of_the_run(heading),
         "一案一行；一案可含几个图斑，一个图斑也可分属几案。宗数按案计，不按图斑计。",
     )
     listed = [
@@ -316,3 +314,9 @@ def _register_instructions(heading: Mapping[str, str], buffer_m: float) -> list[
         ),
         ("面积", "亩数由各套合分块相加得到，各列合计一致；永久基本农田、红线等是“其中”，不相加。"),
     ]
+
+
+def _of_the_run(heading: Mapping[str, str]) -> str:
+    """The line under the title of a form of the bureau."""
+    period = heading["period"] or "—"
+    return f"期次：{period}　运行编号：{heading['package_id']}　密级：{heading['secrecy']}"

@@ -19,8 +19,8 @@ from pipeline.patches.components import (
     Components,
     _bounding_boxes,
     _counting_sort,
+    _join_rows,
     _number_components,
-    _root,
 )
 
 LIKELY, OTHER, STRONG = 1, 2, 3
@@ -71,7 +71,7 @@ class ClassedBuilder:
             raise ValueError(f"mask has {runs.shape[1]} runs, more than {MAX_RUNS}")
         for _ in range(ROUNDS):
             offsets = _row_offsets(runs, self._height)
-            component = _join_classed(runs, offsets)
+            component = _join_rows(runs, offsets, runs[3])
             n = _number_components(component)
             sizes = np.bincount(component, weights=runs[2] - runs[1], minlength=n)
             goes_over = _small_beside_larger(
@@ -87,7 +87,7 @@ class ClassedBuilder:
 
 
 def _components_of(runs: NDArray[np.int32], height: int, width: int) -> ClassedComponents:
-    component = _join_classed(runs, _row_offsets(runs, height))
+    component = _join_rows(runs, _row_offsets(runs, height), runs[3])
     order, offsets = _counting_sort(component, _number_components(component))
     sorted_runs = runs[:, order]
     positions = np.ascontiguousarray(sorted_runs[:3])
@@ -135,28 +135,6 @@ def _encode_classed(mask, row0):  # type: ignore[no-untyped-def]
             runs[2, k] = col
             k += 1
     return runs
-
-
-@njit(nogil=True, cache=True)
-def _join_classed(runs, row_offsets):  # type: ignore[no-untyped-def]
-    """Union-find over runs of one class that share a pixel edge; the smallest run is the root."""
-    parent = np.arange(runs.shape[1]).astype(np.int32)
-    for row in range(1, row_offsets.size - 1):
-        above, here = row_offsets[row - 1], row_offsets[row]
-        end_above, end_here = here, row_offsets[row + 1]
-        while above < end_above and here < end_here:
-            overlaps = runs[1, above] < runs[2, here] and runs[1, here] < runs[2, above]
-            if overlaps and runs[3, above] == runs[3, here]:
-                a, b = _root(parent, above), _root(parent, here)
-                if a < b:
-                    parent[b] = a
-                else:
-                    parent[a] = b
-            if runs[2, above] < runs[2, here]:
-                above += 1
-            else:
-                here += 1
-    return parent
 
 
 @njit(nogil=True, cache=True)

@@ -72,14 +72,20 @@ def _root(parent: NDArray[np.int32], run: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _join_rows(runs: NDArray[np.int32], row_offsets: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Union-find over runs `(3, run)` that share a pixel edge; the smallest run is the root."""
+def _join_rows(
+    runs: NDArray[np.int32], row_offsets: NDArray[np.int64], classes: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Union-find over runs of one class that share a pixel edge; the smallest run is the root.
+
+    `runs` `(3, run)` or with further rows, `classes` `(run,)`.
+    """
     parent = np.arange(runs.shape[1]).astype(np.int32)
     for row in range(1, row_offsets.size - 1):
         above, here = row_offsets[row - 1], row_offsets[row]
         end_above, end_here = here, row_offsets[row + 1]
         while above < end_above and here < end_here:
-            if runs[1, above] < runs[2, here] and runs[1, here] < runs[2, above]:
+            overlaps = runs[1, above] < runs[2, here] and runs[1, here] < runs[2, above]
+            if overlaps and classes[above] == classes[here]:
                 a, b = _root(parent, above), _root(parent, here)
                 if a < b:
                     parent[b] = a
@@ -228,7 +234,7 @@ class ComponentBuilder:
         if row_offsets[-1] > MAX_RUNS:
             raise ValueError(f"mask has {row_offsets[-1]} runs, more than {MAX_RUNS}")
         runs = np.concatenate([np.empty((3, 0), np.int32), *self._runs], axis=1)
-        component = _join_rows(runs, row_offsets)
+        component = _join_rows(runs, row_offsets, np.zeros(runs.shape[1], np.int32))
         order, offsets = _counting_sort(component, _number_components(component))
         runs = runs[:, order]
         return Components(
