@@ -15,8 +15,8 @@ DATA ?= $(DEMO_DATA)/raw/demo
 TESTS := $(PY) -m pytest $(PYTEST_ARGS)
 STAGE_NEEDS := setup $(if $(filter demo,$(RUN)),demo)
 
-.PHONY: help setup demo run quarter compare evaluate intake align detect extract overlay screen package \
-	status why verify config lint check test test-slow test-faults test-qgis bench clean
+.PHONY: help setup demo run quarter close freeze reopen compare evaluate intake align detect extract overlay screen package \
+	collect statistics report trace register status why verify config lint check test test-slow test-faults test-qgis bench clean
 
 help: ## 列出全部目标
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -31,11 +31,20 @@ $(STAMP): pyproject.toml uv.lock scripts/setup.sh
 demo: setup ## 生成示例县的影像和图层（虚构；SEED=1 SIZE=2048；已有则跳过）
 	@$(PY) scripts/make_demo.py --data "$(DEMO_DATA)" --seed $(SEED) --size $(SIZE)
 
-run: demo ## 示范：生成示例县并跑完全部阶段；没有变化时不重算
+run: demo ## 示范：生成示例县并跑完全部十个阶段（乡镇和县局由脚本扮演）；没有变化时不重算
 	@$(PY) -m pipeline run --run demo --data "$(DEMO_DATA)"
 
 quarter: $(STAGE_NEEDS) ## 一个季度：从入库检查到核查包（RUN=运行编号，缺省 demo）
 	@$(PY) -m pipeline quarter --run $(RUN)
+
+close: $(STAGE_NEEDS) ## 收口一个季度：回收、统计、简报，可反复运行（RUN=运行编号）
+	@$(PY) -m pipeline close --run $(RUN)
+
+freeze: setup ## 封存一期：BY=经办人 WHY=理由（RUN=运行编号）
+	@$(if $(and $(BY),$(WHY)),,$(error 用法：make freeze RUN=运行编号 BY=经办人 WHY=理由))$(PY) -m pipeline freeze --run $(RUN) --by "$(BY)" --why "$(WHY)"
+
+reopen: setup ## 解封一期：BY=经办人 WHY=理由（RUN=运行编号）
+	@$(if $(and $(BY),$(WHY)),,$(error 用法：make reopen RUN=运行编号 BY=经办人 WHY=理由))$(PY) -m pipeline reopen --run $(RUN) --by "$(BY)" --why "$(WHY)"
 
 compare: setup ## 比较两期影像：BEFORE=前.tif AFTER=后.tif [OUT=成果文件夹 GSD=米 BANDS=波段 DETECTOR=检测器]
 	@$(if $(and $(BEFORE),$(AFTER)),,$(error 用法：make compare BEFORE=前.tif AFTER=后.tif OUT=成果文件夹))$(PY) -m pipeline compare "$(BEFORE)" "$(AFTER)" --out "$(OUT)" $(if $(GSD),--gsd $(GSD)) $(if $(BANDS),--bands "$(BANDS)") $(if $(DETECTOR),--detector $(DETECTOR))
@@ -63,6 +72,21 @@ screen: $(STAGE_NEEDS) ## 合规初判（RUN=运行编号；先运行 overlay）
 
 package: $(STAGE_NEEDS) ## 核查包（RUN=运行编号；先运行 screen）
 	@$(PY) -m pipeline package --run $(RUN)
+
+collect: $(STAGE_NEEDS) ## 回收核查：读 data/returns/<运行编号>（RUN=运行编号；先运行 package）
+	@$(PY) -m pipeline collect --run $(RUN)
+
+statistics: $(STAGE_NEEDS) ## 统计挂钩（RUN=运行编号；先运行 collect）
+	@$(PY) -m pipeline statistics --run $(RUN)
+
+report: $(STAGE_NEEDS) ## 领导简报（RUN=运行编号；先运行 statistics）
+	@$(PY) -m pipeline report --run $(RUN)
+
+trace: setup ## 追溯一个数字：TABLE=T05 UNIT=乡镇 [COLUMN=列]（RUN=运行编号）
+	@$(if $(and $(TABLE),$(UNIT)),,$(error 用法：make trace TABLE=T05 UNIT=乡镇代码或名称 RUN=运行编号))$(PY) -m pipeline trace $(TABLE) "$(UNIT)" --run $(RUN) $(if $(COLUMN),--column "$(COLUMN)")
+
+register: setup ## 图斑台账：核对历史；PATCH=图斑编号 时查一个图斑的全部记录（RUN=运行编号）
+	@$(PY) -m pipeline register $(if $(PATCH),log "$(PATCH)",verify) --run $(RUN)
 
 status: setup ## 一次运行的概况（RUN=运行编号）
 	@$(PY) -m pipeline status --run $(RUN)
@@ -102,6 +126,7 @@ test-qgis: setup ## 用真的 QGIS 打开核查包（需要 Debian 软件包 qgi
 bench: setup ## 性能测试（BENCH_ARGS=参数）
 	@$(PY) scripts/bench.py $(BENCH_ARGS)
 
-clean: ## 删除运行成果 data/runs 和生成的示例县（不动其他原始数据）
+clean: ## 删除运行成果 data/runs 和生成的示例县（不动其他原始数据、填报和台账）
 	@rm -rf data/runs data/seeds
-	@if [ -f data/raw/demo/.demo.json ]; then rm -rf data/raw/demo data/reference/demo; fi
+	@if [ -f data/raw/demo/.demo.json ]; then \
+		rm -rf data/raw/demo data/reference/demo data/returns/demo data/register/379999.gpkg; fi

@@ -103,6 +103,20 @@ def summarise_quarter(outcomes: list[Outcome], paths: RunPaths) -> None:
     say(f"  4. 空白认定表、案件表：{paths.delivery}")
 
 
+def summarise_close(outcomes: list[Outcome], paths: RunPaths) -> None:
+    """The end summary of a closed quarter: what came back, what the books say, where to look."""
+    counts = {outcome.stage.name: outcome.counts for outcome in outcomes}
+    if not {"collect", "statistics", "report"} <= counts.keys():
+        return
+    got = counts["collect"]
+    say("—— 收口小结 ——")
+    say(f"收到填报 {got['received']} 条：接收 {got['accepted']}，退回 {got['rejected']}")
+    say("请看：")
+    say(f"  1. 每条填报的回执：{paths.receipts}；还没交的图斑：{paths.missing_returns}")
+    say(f"  2. 统计表：{paths.tables_workbook}；图：{paths.books.with_suffix('.qgz')}")
+    say(f"  3. 领导简报（两页）：{paths.brief / 'brief.pdf'}，可编辑的 brief.docx")
+
+
 def summarise_truth(result: TruthEvaluation) -> None:
     """Detection and screening against what was planted, with every case that came out otherwise."""
     found, right, faint = (

@@ -202,6 +202,10 @@ class RunConfig(Frozen):
     issued_on: datetime.date | None = Field(
         default=None, description="核查任务下发日期，YYYY-MM-DD；由它推算核查期限"
     )
+    closes_on: datetime.date | None = Field(
+        default=None,
+        description="统计截止日期，YYYY-MM-DD；逾期和验收都按这一天算，不写则不判断是否逾期",
+    )
     layers: Mapping[LayerName, tuple[LayerSource, ...]] = Field(
         default={}, description="本次运行专有的图层（如下发图斑），同名的代替县配置里的"
     )

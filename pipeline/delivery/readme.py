@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.delivery.forms import CLUE_ZH
+from pipeline.delivery.form_columns import CLUE_ZH
 
 CONTENTS: dict[str, str] = {
     "readme.txt": "本说明",
@@ -90,6 +90,7 @@ def county_readme(
         "  county.qgz        地图工程；影像引用本次运行的 align 文件夹，不要单独移走",
         "  judgements.xlsx   合法性判定表，由县局填写并签署",
         "  cases.xlsx        案件台账，由县局填写",
+        "  county_inputs.xlsx 县填报数据（分母、指标、扣减），由县局填写",
         "",
         f"二、性质\n  {CLUE_ZH}",
         "",

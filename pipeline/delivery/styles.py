@@ -35,7 +35,7 @@ from pipeline.schema.layer import LayerSpec
 QGIS_VERSION = "3.22.16-Białowieża"
 """Oldest version that bureaus have; newer ones read it without a question."""
 
-UNIT_ZH = {"m2": "㎡", "mu": "亩", "m": "米", "px": "像元"}
+UNIT_ZH = {"m2": "㎡", "mu": "亩", "m": "米", "px": "像元", "yuan": "元"}
 YES_NO = {"true": "是", "false": "否"}
 NULL_VALUE = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"
 """What a ValueMap of QGIS takes for NULL."""

@@ -113,17 +113,22 @@ def sample_image(image: ImageFile, bands: tuple[int, ...], valid: Path) -> NDArr
 
 def observed_ratio(valid: Path, grid: Grid, area: BaseGeometry) -> float | None:
     """Share of an area's pixels that both dates show (0 in `valid.tif`); None outside the image."""
+    counts = code_counts(valid, grid, area)
+    total = sum(counts.values())
+    return counts.get(0, 0) / total if total else None
+
+
+def code_counts(valid: Path, grid: Grid, area: BaseGeometry) -> dict[int, int]:
+    """Pixels of an area by their code in `valid.tif`, in one pass; empty outside the image."""
     window = window_of(grid, area)
     if window.is_empty:
-        return None
+        return {}
     sub = _sub_grid(grid, window)
-    seen = total = 0
+    counts = np.zeros(256, np.int64)
     for strip in _strips(sub):
-        is_inside = inside(area, sub, strip)
         codes = read_window(str(valid), (1,), _shifted(window, strip))[0]
-        seen += int(np.count_nonzero(is_inside & (codes == 0)))
-        total += int(np.count_nonzero(is_inside))
-    return seen / total if total else None
+        counts += np.bincount(codes[inside(area, sub, strip)], minlength=256)
+    return {code: int(n) for code, n in enumerate(counts) if n}
 
 
 def is_blank(pixels: NDArray[Any], nodata: float) -> NDArray[np.bool_]:

@@ -151,7 +151,8 @@ class DigestCache:
         """Keep what was computed for the next run."""
         if self._path is not None and self._is_changed:
             with self._lock:
-                text = json.dumps(self._entries, sort_keys=True, ensure_ascii=False)
+                # Escaped: a path may hold bytes that are no text.
+                text = json.dumps(self._entries, sort_keys=True)
             replace_text(self._path, text)
             self._is_changed = False
 

@@ -74,6 +74,22 @@ def compile_pdf(template: str, data: Mapping[str, Any], files: Mapping[str, byte
 
     Any error or warning of typst is an error of ours: E-INTERNAL.
     """
+    return _typeset(template, data, files, {"format": "pdf", "pdf_tags": False})
+
+
+def compile_png(
+    template: str, data: Mapping[str, Any], files: Mapping[str, bytes], dots_per_inch: float
+) -> bytes:
+    """The same as a picture of the only page, for files that can not hold vectors."""
+    return _typeset(template, data, files, {"format": "png", "ppi": dots_per_inch})
+
+
+def _typeset(
+    template: str,
+    data: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    options: Mapping[str, Any],
+) -> bytes:
     with tempfile.TemporaryDirectory(prefix="pdf-") as folder:
         root = Path(folder)
         for name, content in files.items():
@@ -82,12 +98,12 @@ def compile_pdf(template: str, data: Mapping[str, Any], files: Mapping[str, byte
         (root / "main.typ").write_text(template, encoding="utf-8")
         try:
             compiler = typst.Compiler(root / "main.typ", root=root, font_paths=_fonts())
-            result, warnings = compiler.compile_with_warnings(format="pdf", pdf_tags=False)
+            result, warnings = compiler.compile_with_warnings(**options)
         except typst.TypstError as problem:
             raise _internal(problem.message, problem.diagnostic) from problem
     if warnings:
         raise _internal("；".join(warning.message for warning in warnings), "")
-    assert isinstance(result, bytes)  # a PDF is one file
+    assert isinstance(result, bytes)  # one file
     return result
 
 

@@ -172,6 +172,74 @@ class RunPaths:
         return self.stage_dir("delivery")
 
     @property
+    def returns(self) -> Path:
+        """Folder into which townships' and the bureau's returns are put; never written."""
+        return self.root.parent.parent / "returns" / self.root.name
+
+    def register(self, county_code: str) -> Path:
+        """The county's register (图斑台账), common to all its runs."""
+        return self.root.parent.parent / "register" / f"{county_code}.gpkg"
+
+    @property
+    def receipts(self) -> Path:
+        """One line per returned record: accepted or rejected, and why."""
+        return self.stage_dir("collect") / "receipts.csv"
+
+    @property
+    def missing_returns(self) -> Path:
+        """Patches sent out that nobody has answered yet."""
+        return self.stage_dir("collect") / "missing.csv"
+
+    @property
+    def decisions_form(self) -> Path:
+        """Form on which the bureau decides between contradicting returns."""
+        return self.stage_dir("collect") / "decisions.xlsx"
+
+    @property
+    def collect_summary(self) -> Path:
+        """Counts of received, accepted and rejected records by file."""
+        return self.stage_dir("collect") / "summary.json"
+
+    @property
+    def snapshot(self) -> Path:
+        """The register as this run may see it: its own patches and those of earlier runs."""
+        return self.stage_dir("collect") / "snapshot.gpkg"
+
+    def table(self, name: str) -> Path:
+        """One table of the books as CSV; `name` such as T05_quota."""
+        return self.stage_dir("statistics") / f"{name}.csv"
+
+    @property
+    def tables(self) -> Path:
+        """All tables of the books, for programs."""
+        return self.stage_dir("statistics") / "tables.json"
+
+    @property
+    def tables_workbook(self) -> Path:
+        """All tables of the books, for people."""
+        return self.stage_dir("statistics") / "statistics.xlsx"
+
+    @property
+    def books(self) -> Path:
+        """Patches, parts, townships and county inputs from which every table adds up."""
+        return self.stage_dir("statistics") / "county.gpkg"
+
+    @property
+    def trace(self) -> Path:
+        """What every figure of the tables is made of."""
+        return self.stage_dir("statistics") / "trace.gpkg"
+
+    @property
+    def brief(self) -> Path:
+        """Folder of the leaders' brief: brief.docx, brief.pdf, brief.html."""
+        return self.stage_dir("report")
+
+    @property
+    def seal(self) -> Path:
+        """What was sealed, kept outside the register; there while the run is sealed."""
+        return self.root / "seal.json"
+
+    @property
     def log(self) -> Path:
         """Log of the run: the only place for times, host and absolute paths."""
         return self.root / LOG_NAME

@@ -1,4 +1,4 @@
-"""Writing workbooks; the only module that imports xlsxwriter.
+"""Writing workbooks of forms; only this module and `table_workbook` import xlsxwriter.
 
 Every text is written as text: what begins with "=" is no formula, ids are no numbers, and a quote
 prefix keeps it so when somebody edits the cell. Equal contents give equal bytes.
@@ -54,7 +54,7 @@ def write_workbook(path: Path, content: Workbook) -> None:
                 }
             )
             book.set_size(2400, 1400)
-            formats = _Formats(book)
+            formats = Formats(book)
             ranges = _code_ranges(content.codes)
             for sheet in content.lists:
                 _write_list(book, formats, sheet, content, ranges)
@@ -66,12 +66,14 @@ def write_workbook(path: Path, content: Workbook) -> None:
         ) from problem
 
 
-class _Formats:
+class Formats:
     """Cell formats by what a cell is; each is made once."""
 
     def __init__(self, book: Any) -> None:
         self._book = book
         self._made: dict[tuple[Any, ...], Any] = {}
+        self.known: dict[Any, Any] = {}
+        """Formats by whatever the writer of a sheet tells its cells apart by."""
 
     def get(self, **properties: Any) -> Any:
         """The format with these properties on top of the common ones."""
@@ -102,7 +104,7 @@ class _Formats:
 
 def _write_list(
     book: Any,
-    formats: _Formats,
+    formats: Formats,
     sheet: ListSheet,
     content: Workbook,
     ranges: Mapping[str, str],
@@ -141,7 +143,7 @@ def _write_list(
     _print_setup(page, content, header)
 
 
-def _header_format(formats: _Formats, column: Column) -> Any:
+def _header_format(formats: Formats, column: Column) -> Any:
     return formats.get(
         bold=True,
         text_wrap=True,
@@ -154,7 +156,7 @@ def _header_format(formats: _Formats, column: Column) -> Any:
 
 def _write_row(
     page: Any,
-    formats: _Formats,
+    formats: Formats,
     row: int,
     columns: Sequence[Column],
     values: Mapping[str, Value],
@@ -177,7 +179,7 @@ def _write_row(
     page.set_row(row, min(200, 16 * max(lines, longest, 2)))
 
 
-def _write_sums(page: Any, formats: _Formats, sheet: ListSheet, first: int) -> None:
+def _write_sums(page: Any, formats: Formats, sheet: ListSheet, first: int) -> None:
     """Totals with their value, so that programs that do not calculate read them too."""
     row, last = first + len(sheet.rows), first + len(sheet.rows) - 1
     bold = {"bold": True, "bg_color": LOCKED_FILL, "border": 1, "border_color": "#7F7F7F"}
@@ -244,16 +246,16 @@ def _print_setup(page: Any, content: Workbook, header: int) -> None:
     page.fit_to_pages(1, 0)
     page.repeat_rows(header)
     page.set_margins(0.4, 0.4, 0.6, 0.6)
-    page.set_header(f"&L&9{_escaped(content.title)}&R&9密级：{_escaped(content.secrecy)}")
-    page.set_footer(f"&L&9{_escaped(content.identity)}&C&9第 &P 页，共 &N 页")
+    page.set_header(f"&L&9{escaped(content.title)}&R&9密级：{escaped(content.secrecy)}")
+    page.set_footer(f"&L&9{escaped(content.identity)}&C&9第 &P 页，共 &N 页")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """An ampersand begins a command in headers and footers."""
     return text.replace("&", "&&")[:120]
 
 
-def _write_help(book: Any, formats: _Formats, content: Workbook) -> None:
+def _write_help(book: Any, formats: Formats, content: Workbook) -> None:
     page = book.add_worksheet(HELP_SHEET)
     page.set_column(0, 0, 16)
     page.set_column(1, 1, 100)
@@ -280,7 +282,7 @@ def _code_ranges(codes: Mapping[str, Sequence[str]]) -> dict[str, str]:
     }
 
 
-def _write_codes(book: Any, formats: _Formats, content: Workbook) -> None:
+def _write_codes(book: Any, formats: Formats, content: Workbook) -> None:
     page = book.add_worksheet(CODE_SHEET)
     title = formats.get(bold=True, bg_color=HEADER_FILL, border=1)
     text = formats.get(num_format="@")

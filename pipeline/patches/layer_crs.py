@@ -222,6 +222,13 @@ def to_crs(geometry: NDArray[np.object_], source: CRS, target: CRS) -> NDArray[n
         return geometry
     if source.is_geographic and not target.is_geographic:
         geometry = shapely.segmentize(geometry, MAX_EDGE_M / DEGREE_M)
+    return project_points(geometry, source, target)
+
+
+def project_points(geometry: NDArray[np.object_], source: CRS, target: CRS) -> NDArray[np.object_]:
+    """Geometries with the same points in the target CRS, straight between them there."""
+    if is_same_crs(source, target):
+        return geometry
     transformer = Transformer.from_crs(source, target, always_xy=True)
 
     def project(points: NDArray[np.float64]) -> NDArray[np.float64]:

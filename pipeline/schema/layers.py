@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pipeline.schema.book_layers import BOOK_LAYERS
 from pipeline.schema.delivered import DELIVERED_LAYERS
 from pipeline.schema.layer import LayerSpec
 from pipeline.schema.reference import REFERENCE_LAYERS
+from pipeline.schema.register_layers import REGISTER_LAYERS
 
 _MEASURES = (
     "before_date",
@@ -179,5 +181,7 @@ LAYERS: tuple[LayerSpec, ...] = (
     FINDINGS,
     *REFERENCE_LAYERS.values(),
     *DELIVERED_LAYERS,
+    *REGISTER_LAYERS,
+    *BOOK_LAYERS,
 )
 """Every layer of our own files."""

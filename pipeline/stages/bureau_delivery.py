@@ -8,8 +8,9 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
+from pipeline.delivery.bureau_forms import cases, judgements
+from pipeline.delivery.closing_forms import county_inputs
 from pipeline.delivery.delivered import county_table, parts_table, township_table
-from pipeline.delivery.forms import cases, judgements
 from pipeline.delivery.projects import Project, project_text
 from pipeline.delivery.readme import TownshipLine, county_readme
 from pipeline.io.cogs import observed_ratio
@@ -43,6 +44,12 @@ def write_delivery(context: StageContext, material: Material) -> None:
     listed = table[table["is_sent"] | is_outside]
     write_workbook(folder / "judgements.xlsx", judgements(listed, material.vocabulary, lines))
     write_workbook(folder / "cases.xlsx", cases(listed, material.vocabulary, lines))
+    units = [(run.county_code, run.county_name), *((t.code, t.name) for t in material.townships)]
+    check_year = None if run.after.date is None else run.after.date.year
+    write_workbook(
+        folder / "county_inputs.xlsx",
+        county_inputs(units, material.vocabulary, lines, check_year),
+    )
     told = _township_lines(context, material, table)
     write_text_file(folder / "readme.txt", county_readme(lines, told, int(is_outside.sum())))
 

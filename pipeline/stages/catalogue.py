@@ -10,6 +10,8 @@ from typing import Any
 from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, CONSTRUCTION_TREES
 from pipeline.config.models import RunConfig
 from pipeline.delivery.assets import FONT_PATH
+from pipeline.io.register import register_reasons
+from pipeline.io.returned_files import returned_files
 from pipeline.io.runs import RunPaths
 from pipeline.io.scenes import META_FILE
 from pipeline.io.source_files import files_of_source
@@ -30,6 +32,8 @@ class Stage:
     """Folders beside its own that it replaces as a whole."""
     keeps_edits: bool = False
     """Whether people may fill in its results, which must then not be lost when it runs again."""
+    also_stale: Callable[[RunConfig, RunPaths], tuple[str, ...]] = lambda _run, _paths: ()
+    """Further reasons to run, in Chinese: of what it changes outside its own folders."""
 
     @property
     def module(self) -> str:
@@ -124,6 +128,22 @@ def _package_inputs(_run: RunConfig, paths: RunPaths) -> dict[str, Path]:
     }
 
 
+def _collect_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
+    """Every returned file, and what was sent out."""
+    return {
+        "screened": paths.screened,
+        "parts": paths.overlay,
+        "layers": paths.intake_layers,
+        **{f"returns.{name}": path for name, path in returned_files(paths.returns).items()},
+        **_code_tables(),
+    }
+
+
+def _register_moved(run: RunConfig, paths: RunPaths) -> tuple[str, ...]:
+    """The register was changed by another hand, or is gone: what was collected must be redone."""
+    return register_reasons(paths.register(run.county_code), run.run)
+
+
 STAGES: tuple[Stage, ...] = (
     Stage("intake", "入库检查", _intake_inputs, _intake_settings, needs_county=True),
     Stage(
@@ -200,6 +220,68 @@ STAGES: tuple[Stage, ...] = (
         needs_county=True,
         uses_rules=True,
         also_writes=("delivery",),
+        keeps_edits=True,
+    ),
+    Stage(
+        "collect",
+        "回收核查",
+        _collect_inputs,
+        lambda run: {
+            "run": run.run,
+            "county": _county(run),
+            "dates": _dates(run),
+            "closes_on": _iso(run.closes_on),
+            "withheld_classes": list(run.settings.package.withheld_classes),
+            "overlay": _dump(run, "overlay"),
+            "secrecy": run.settings.package.secrecy,
+        },
+        needs_county=True,
+        uses_rules=True,
+        keeps_edits=True,
+        also_stale=_register_moved,
+    ),
+    Stage(
+        "statistics",
+        "统计挂钩",
+        lambda run, paths: {
+            "snapshot": paths.snapshot,
+            "collect_summary": paths.collect_summary,
+            "parts": paths.overlay,
+            "layers": paths.intake_layers,
+            "valid": paths.align_valid,
+            **_code_tables(),
+        },
+        lambda run: {
+            "run": run.run,
+            "county": _county(run),
+            "dates": _dates(run),
+            "issued_on": _iso(run.issued_on),
+            "closes_on": _iso(run.closes_on),
+            "secrecy": run.settings.package.secrecy,
+            "development_zone_first": run.settings.overlay.development_zone_first,
+        },
+        needs_county=True,
+        uses_rules=True,
+    ),
+    Stage(
+        "report",
+        "领导简报",
+        lambda run, paths: {
+            "tables": paths.tables,
+            "books": paths.books,
+            "font": FONT_PATH,
+            **{f"asset.{path.name}": path for path in sorted(FONT_PATH.parent.glob("*.typ"))},
+            **_code_tables(),
+        },
+        lambda run: {
+            "run": run.run,
+            "county": _county(run),
+            "dates": _dates(run),
+            "closes_on": _iso(run.closes_on),
+            "secrecy": run.settings.package.secrecy,
+        },
+        needs_county=True,
+        uses_rules=True,
         keeps_edits=True,
     ),
 )

@@ -33,6 +33,8 @@ class StageContext:
     """Runs work on arrays already in memory: always threads of this process."""
     tile_px: int
     progress: ProgressFactory
+    recorded_at: str = ""
+    """When the command was given, for the register's events alone; goes into no other result."""
 
 
 @dataclass(frozen=True)

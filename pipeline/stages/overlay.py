@@ -51,7 +51,7 @@ def run(context: StageContext) -> StageReport:
     paths = context.paths
     patches = read_layer(paths.extract_patches, PATCHES)
     _require_crs(patches, paths.extract_patches)
-    layers = _read_layers(context, patches)
+    layers = read_overlay_layers(context, patches)
     batches = list(_overlay(context, patches, layers))
     overlaid, parts = _together([b.patches for b in batches]), _together([b.parts for b in batches])
     write_layers(paths.overlay, {OVERLAID: overlaid, PARTS: parts}, patches.crs.to_wkt())
@@ -67,7 +67,10 @@ def load_overlay_codes() -> OverlayCodes:
     )
 
 
-def _read_layers(context: StageContext, patches: gpd.GeoDataFrame) -> dict[str, ReferenceLayer]:
+def read_overlay_layers(
+    context: StageContext, patches: gpd.GeoDataFrame
+) -> dict[str, ReferenceLayer]:
+    """The supplied layers of `OVERLAY_LAYERS` near outlines in the run's CRS."""
     path, params = context.paths.intake_layers, context.run.settings.overlay
     supplied = supplied_layers(path)
     if missing := sorted(REQUIRED_LAYERS - supplied):
@@ -120,14 +123,20 @@ def _overlay(
     context: StageContext, patches: gpd.GeoDataFrame, layers: dict[str, ReferenceLayer]
 ) -> Iterator[Overlaid]:
     codes, params = load_overlay_codes(), context.run.settings.overlay
-    run, progress = context.run, context.progress("套合分析")
-    before = _days(patches["before_date"], run.before.date)
-    after = _days(patches["after_date"], run.after.date)
+    progress, every = context.progress("套合分析"), patch_dates(context, patches)
     for first in range(0, max(1, len(patches)), BATCH_PATCHES):
         rows = np.arange(first, min(first + BATCH_PATCHES, len(patches)))
-        dates = PatchDates(before, after).of(rows)
-        yield overlay_patches(patches.iloc[rows], dates, layers, codes, params)
+        yield overlay_patches(patches.iloc[rows], every.of(rows), layers, codes, params)
         progress(first + rows.size, len(patches))
+
+
+def patch_dates(context: StageContext, patches: pd.DataFrame) -> PatchDates:
+    """Days of both images under each patch; the run's where a patch has none."""
+    run = context.run
+    return PatchDates(
+        _days(patches["before_date"], run.before.date),
+        _days(patches["after_date"], run.after.date),
+    )
 
 
 def _days(dates: pd.Series[Any], of_run: Any) -> Days:

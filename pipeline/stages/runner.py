@@ -80,7 +80,7 @@ def plan_stage(stage: Stage, run: RunConfig, paths: RunPaths, cache: DigestCache
         for finding in verify_stage(stage, paths, manifest, cache)
         if finding.severity is Severity.BLOCK
     ]
-    return Plan(stage, tuple(reasons + broken), manifest)
+    return Plan(stage, (*reasons, *broken, *stage.also_stale(run, paths)), manifest)
 
 
 def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcome:

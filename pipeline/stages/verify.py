@@ -16,6 +16,7 @@ from pipeline.io.vectors import stream_records
 from pipeline.schema.layers import DROPPED, OVERLAID, PARTS, PATCHES
 from pipeline.stages.catalogue import STAGES, Stage
 from pipeline.stages.runner import verify_stage
+from pipeline.stages.verify_books import verify_books
 from pipeline.units import mu100_from_m2
 
 SUM_TOLERANCE = 1e-9
@@ -79,6 +80,8 @@ def verify_run(paths: RunPaths, stages: tuple[Stage, ...]) -> list[Finding]:
         findings += verify_patch_sums(paths.extract_patches, paths.extract_summary)
     if is_readable and paths.overlay.is_file():
         findings += verify_overlay_sums(paths.overlay, paths.extract_patches)
+    if is_readable and paths.tables.is_file():
+        findings += verify_books(paths)
     return findings
 
 

@@ -10,8 +10,6 @@ import functools
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from math import fsum
@@ -29,7 +27,6 @@ from pyproj import CRS, Geod, Transformer
 from pipeline.io.digests import content_digest
 from tests.factories import ROOT, call_cli, run_cli
 
-SEED, SIZE = 21, 512
 REL, ABS_M2 = 1e-6, 1e-4
 ADDENDS = (
     "cultivated_m2",
@@ -94,12 +91,8 @@ def run_demo(data: Path, *stages: str, configs: Path = ROOT / "configs") -> None
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    data = tmp_path_factory.mktemp("demo") / "data"
-    script = [sys.executable, str(ROOT / "scripts" / "make_demo.py"), "--data", str(data)]
-    subprocess.run([*script, "--seed", str(SEED), "--size", str(SIZE)], check=True)
-    run_demo(data, "quarter")
-    return Demo(data)
+def demo(packed_county: Path) -> Demo:
+    return Demo(packed_county)
 
 
 @functools.cache

@@ -232,7 +232,8 @@ def test_manifest_and_zip_agree_with_the_folder(paths: RunPaths) -> None:
 
 def test_the_bureau_keeps_all_patches_and_empty_forms(paths: RunPaths) -> None:
     found = {path.name for path in paths.delivery.iterdir()}
-    assert found == {"county.gpkg", "county.qgz", "judgements.xlsx", "cases.xlsx", "readme.txt"}
+    forms = {"judgements.xlsx", "cases.xlsx", "county_inputs.xlsx"}
+    assert found == {"county.gpkg", "county.qgz", "readme.txt", *forms}
     assert len(read_layer(paths.delivery / "county.gpkg", COUNTY)) == 7
     with zipfile.ZipFile(paths.delivery / "county.qgz") as archive:
         project = archive.read("county.qgs").decode("utf-8")

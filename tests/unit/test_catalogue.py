@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.app import QUARTER, STAGE_LABELS
+from pipeline.cli.app import CLOSE, QUARTER, STAGE_LABELS
 from pipeline.config.models import CountyConfig, ImageInput, LayerSource, RunConfig
 from pipeline.io.runs import RunPaths
 from pipeline.stages.catalogue import STAGES, stage_by_name, stages_of
@@ -17,7 +17,7 @@ PAIR = {"before": ImageInput(path="b.tif"), "after": ImageInput(path="a.tif")}
 
 def test_every_stage_has_a_module_and_a_command_with_its_label() -> None:
     assert {stage.name: stage.label_zh for stage in STAGES} == STAGE_LABELS
-    assert tuple(stage.name for stage in STAGES) == QUARTER
+    assert tuple(stage.name for stage in STAGES) == (*QUARTER, *CLOSE)
     for stage in STAGES:
         assert importlib.util.find_spec(stage.module) is not None, stage.module
 

@@ -30,6 +30,7 @@ def test_every_named_make_target_exists(name: str) -> None:
 @pytest.mark.parametrize("name", [*MANUALS, "Makefile"])
 def test_every_named_command_exists(name: str) -> None:
     commands = {command.name for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     named = set(re.findall(r"(?:python|\$\(PY\)) -m pipeline ([a-z]+)", read(name)))
     assert named
     assert named - commands == set()

@@ -10,12 +10,20 @@ import pandas as pd
 import pytest
 
 from pipeline.config.load import CODES_DIR, load_codes
+from pipeline.delivery.bureau_forms import cases, judgements
+from pipeline.delivery.closing_forms import (
+    TOWNSHIP_ITEMS,
+    county_inputs,
+    decisions,
+    form_titles,
+)
 from pipeline.delivery.delivered import Vocabulary
-from pipeline.delivery.forms import cases, judgements, register
+from pipeline.delivery.forms import register
 from pipeline.delivery.sheets import Column, ListSheet, Workbook
 from pipeline.io.workbooks import write_workbook
 from pipeline.schema.delivered import COUNTY, FORM_COLUMNS, VERIFY
 from pipeline.schema.fields import FIELDS
+from pipeline.schema.register_layers import CASE_COLUMNS, INPUT_COLUMNS, JUDGEMENT_COLUMNS
 
 VOCABULARY = Vocabulary({path.stem: load_codes(path) for path in CODES_DIR.glob("*.csv")})
 HEADING = {
@@ -184,3 +192,78 @@ def test_no_text_becomes_a_formula_a_link_or_a_number(tmp_path: Path, text: str)
         for cell in (cell for row in page.iter_rows() for cell in row if cell.value is not None):
             assert cell.data_type == "s", (page.title, cell.coordinate)
             assert cell.hyperlink is None
+
+
+UNITS = (("379999", "示例县"), ("379999101", "清溪镇"), ("379999002", "垟头街道"))
+
+
+def test_judgements_and_cases_ask_for_what_the_register_stores() -> None:
+    judged = judgements(patches(COUNTY), VOCABULARY, HEADING).lists[0].columns
+    filed = cases(patches(COUNTY), VOCABULARY, HEADING).lists[0].columns
+    assert {column.key for column in judged if column.is_open} == set(JUDGEMENT_COLUMNS)
+    assert {column.key for column in filed} == {
+        *CASE_COLUMNS,
+        "case_no",
+        "patch_ids",
+        "township_name",
+    }
+    for column in (*judged, *filed):
+        if column.key in FIELDS:
+            assert column.title.startswith(FIELDS[column.key].label_zh)
+    details = next(column for column in judged if column.key == "judgement_detail")
+    assert not details.is_strict
+
+
+def test_county_inputs_list_every_item_once_with_its_year(tmp_path: Path) -> None:
+    content = county_inputs(UNITS, VOCABULARY, HEADING, 2024)
+    sheet = content.lists[0]
+    assert tuple(column.key for column in sheet.columns) == INPUT_COLUMNS
+    assert all(column.is_open for column in sheet.columns)
+    labels = VOCABULARY.tables["county_input"].labels
+    ours = [row for row in sheet.rows if row["unit_code"] == "示例县"]
+    assert [row["item"] for row in ours] == list(labels.values())
+    years = {row["item"]: row["year"] for row in sheet.rows}
+    assert years["上级扣减指标"] == 2025
+    assert years["新增建设用地总面积"] == 2024
+    assert years["上一检查年度扣减数"] == 2023
+    of_townships = {row["item"] for row in sheet.rows if row["unit_code"] == "清溪镇"}
+    assert of_townships == {labels[item] for item in TOWNSHIP_ITEMS}
+    assert not any("value_mu" in row for row in sheet.rows)
+    write_workbook(tmp_path / "county_inputs.xlsx", content)
+    page = openpyxl.load_workbook(tmp_path / "county_inputs.xlsx")["县填报数据"]
+    assert not page.cell(page.max_row, 4).protection.locked
+
+
+def test_units_of_the_same_name_carry_their_codes() -> None:
+    twins = (("379999", "示例县"), ("379999101", "清溪镇"), ("379999102", "清溪镇"))
+    content = county_inputs(twins, VOCABULARY, HEADING, None)
+    assert content.codes["单位"] == ("示例县", "379999101 清溪镇", "379999102 清溪镇")
+    assert {row["year"] for row in content.lists[0].rows} == {None}
+
+
+def test_only_the_decision_is_open_on_the_form_of_decisions(tmp_path: Path) -> None:
+    row = {"record_kind": "乡镇核查结果", "subject": "=1+1", "source_file": "a.xlsx", "row_no": 7}
+    write_workbook(tmp_path / "decisions.xlsx", decisions([row], HEADING))
+    page = openpyxl.load_workbook(tmp_path / "decisions.xlsx")["冲突裁决"]
+    first = next(n for n in range(1, 12) if page.cell(n, 1).value == "record_kind") + 2
+    keys = {cell.value: cell.column for cell in page[first - 2]}
+    unlocked = {name for name, at in keys.items() if not page.cell(first, at).protection.locked}
+    assert unlocked == {"is_adopted", "decided_by", "decided_date", "decision_reason"}
+    assert page.cell(first, keys["subject"]).data_type == "s"
+    write_workbook(tmp_path / "none.xlsx", decisions([], HEADING))
+
+
+def test_titles_tell_every_column_of_every_form_apart() -> None:
+    titles = form_titles()
+    assert len(set(titles.values())) == len(titles)
+    forms = (
+        register(patches(), VOCABULARY, HEADING, 200.0),
+        judgements(patches(COUNTY), VOCABULARY, HEADING),
+        cases(patches(COUNTY), VOCABULARY, HEADING),
+        county_inputs(UNITS, VOCABULARY, HEADING, 2024),
+        decisions([], HEADING),
+    )
+    for content in forms:
+        for column in content.lists[0].columns:
+            is_twofold = column.key == "decided_date"  # of the case, or of the decision
+            assert titles[column.key] == column.title or is_twofold

@@ -17,7 +17,7 @@ from pipeline.schema.fields import FIELDS, FieldSpec
 from pipeline.schema.layer import LayerSpec
 from pipeline.schema.layers import LAYERS, TIE_POINTS
 
-UNIT_SUFFIXES = {"m2", "m", "px", "mu", "mu100"}
+UNIT_SUFFIXES = {"m2", "m", "px", "mu", "mu100", "yuan"}
 
 
 def tie_points(n: int = 3, **columns: Any) -> gpd.GeoDataFrame:

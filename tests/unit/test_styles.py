@@ -125,6 +125,9 @@ def test_the_program_never_says_illegal_without_suspected() -> None:
         assert not re.search(r"(?<!疑似)(违法|非法)", qml(style))
     for path in Path(__file__).parents[2].joinpath("pipeline/delivery").glob("*.py"):
         text = path.read_text(encoding="utf-8")
+        if path.name.startswith(("brief", "book")):
+            # They show what the bureau has signed; test_brief holds the brief's words.
+            continue
         assert not re.search(r"(?<!疑似)(违法|非法)", text.replace("卫片执法", "")), path
 
 
