@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -148,20 +149,26 @@ def _load_rule(path: Path, relative: Path) -> RuleParameter:
         what = "规则目录里只能有 .yaml 文件。"
         advice = "改扩展名，或移出规则目录。"
         raise RuleError(Finding("E-RULE-SYNTAX", what, source, path.name, "*.yaml", advice))
-    parameter = parse_document(
-        _read_text(path),
-        source,
-        RuleParameter,
-        syntax_code="E-RULE-SYNTAX",
-        value_code="E-RULE-VALUE",
-        error=RuleError,
-    )
+    parameter = _parse_rule(_read_text(path), source)
     expected = ".".join(relative.with_suffix("").parts)
     if parameter.id != expected:
         what = "规则的 id 与文件位置不一致。"
         advice = "改 id，或改文件名和所在目录。"
         raise RuleError(Finding("E-RULE-VALUE", what, source, parameter.id, expected, advice))
     return parameter
+
+
+@cache
+def _parse_rule(text: str, source: str) -> RuleParameter:
+    """A rule out of its text; remembered, because one command asks for the rules many times."""
+    return parse_document(
+        text,
+        source,
+        RuleParameter,
+        syntax_code="E-RULE-SYNTAX",
+        value_code="E-RULE-VALUE",
+        error=RuleError,
+    )
 
 
 def _read_text(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 _PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
@@ -38,7 +39,8 @@ def imported_files(module: str, package_folder: Path) -> dict[str, Path]:
         if path is None or name in found:
             continue
         found[name] = path
-        waiting.extend(_imports(path, name))
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        waiting.extend(_imports(path.read_bytes(), package))
         # Importing a.b.c runs a/__init__ and a/b/__init__ too.
         waiting.append(name.rpartition(".")[0])
     if module not in found:
@@ -58,11 +60,14 @@ def _module_file(name: str, package_folder: Path) -> Path | None:
     return None
 
 
-def _imports(path: Path, name: str) -> list[str]:
-    """Every module name a file may import; `from a import b` gives both `a` and `a.b`."""
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+@cache
+def _imports(source: bytes, package: str) -> tuple[str, ...]:
+    """Every module name that code in `package` may import; `from a import b` gives `a` and `a.b`.
+
+    Remembered by content: the stages of one command share most of their files.
+    """
     result: list[str] = []
-    for node in _executed(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _executed(ast.parse(source)):
         if isinstance(node, ast.Import):
             result += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -71,7 +76,7 @@ def _imports(path: Path, name: str) -> list[str]:
                 parents = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parents, base] if base else parents)
             result += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return result
+    return tuple(result)
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:

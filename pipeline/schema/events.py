@@ -1,4 +1,4 @@
-"""Events of the register (图斑台账): the only thing ever written; all else is replayed from them."""
+"""Events of the register (图斑台账): the only thing written; all else is replayed from them."""
 
 from __future__ import annotations
 

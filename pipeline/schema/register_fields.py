@@ -51,7 +51,7 @@ _PATCH = (
     _text("lineage_relation", "沿革关系", "grew, split, merged, vanished or returned."),
     FieldSpec("check_year", "integer", "检查年度", "Year of the after image."),
     FieldSpec("is_withdrawn", "boolean", "是否已撤回", "No longer among the run's patches."),
-    FieldSpec("source_group", "text", "来源分组", "issued (下发, reported) or detected (自主提取)."),
+    FieldSpec("source_group", "text", "来源分组", "issued (下发) or detected (自主提取)."),
     _mu100("cultivated_mu100", "耕地面积（0.01亩）", "Sum of the parts' hundredths."),
     _mu100("construction_mu100", "建设用地面积（0.01亩）", "Sum of the parts' hundredths."),
     _mu100("pbf_mu100", "永久基本农田面积（0.01亩）", "Sum of the parts' hundredths."),
@@ -103,9 +103,7 @@ _CASE = (
     _date("decided_date", "处罚决定日期", "Day of the decision."),
     _flag("is_demolition", "是否拆除", "Whether demolition was ordered."),
     _flag("is_confiscation", "是否没收", "Whether buildings were confiscated."),
-    FieldSpec(
-        "fine_due_yuan", "real", "罚款应收", "Fine imposed.", unit="yuan", nullable=True
-    ),
+    FieldSpec("fine_due_yuan", "real", "罚款应收", "Fine imposed.", unit="yuan", nullable=True),
     FieldSpec("fine_paid_yuan", "real", "罚款实收", "Fine paid.", unit="yuan", nullable=True),
     _date("transferred_date", "移送日期", "Day of transfer to another authority."),
     _date("enforcement_date", "申请强制执行日期", "Day enforcement was applied for."),

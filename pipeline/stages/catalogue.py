@@ -17,6 +17,10 @@ from pipeline.io.scenes import META_FILE
 from pipeline.io.source_files import files_of_source
 
 
+TRACED_STAGES = ("intake", "align", "detect", "extract", "overlay", "screen", "package", "collect")
+"""Stages before the books."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One Make target: what it reads, which settings decide its result, where its code is."""
@@ -139,6 +143,19 @@ def _collect_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
     }
 
 
+def _statistics_inputs(_run: RunConfig, paths: RunPaths) -> dict[str, Path]:
+    return {
+        "snapshot": paths.snapshot,
+        "collect_summary": paths.collect_summary,
+        "parts": paths.overlay,
+        "layers": paths.intake_layers,
+        "valid": paths.align_valid,
+        # Figures are traced to the inputs that these name.
+        **{f"manifest.{name}": paths.manifest(name) for name in TRACED_STAGES},
+        **_code_tables(),
+    }
+
+
 def _register_moved(run: RunConfig, paths: RunPaths) -> tuple[str, ...]:
     """The register was changed by another hand, or is gone: what was collected must be redone."""
     return register_reasons(paths.register(run.county_code), run.run)
@@ -243,14 +260,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "statistics",
         "统计挂钩",
-        lambda run, paths: {
-            "snapshot": paths.snapshot,
-            "collect_summary": paths.collect_summary,
-            "parts": paths.overlay,
-            "layers": paths.intake_layers,
-            "valid": paths.align_valid,
-            **_code_tables(),
-        },
+        _statistics_inputs,
         lambda run: {
             "run": run.run,
             "county": _county(run),
@@ -258,7 +268,7 @@ STAGES: tuple[Stage, ...] = (
             "issued_on": _iso(run.issued_on),
             "closes_on": _iso(run.closes_on),
             "secrecy": run.settings.package.secrecy,
-            "development_zone_first": run.settings.overlay.development_zone_first,
+            "overlay": _dump(run, "overlay"),
         },
         needs_county=True,
         uses_rules=True,
