@@ -16,7 +16,6 @@ from pipeline.io.runs import RunPaths
 from pipeline.io.scenes import META_FILE
 from pipeline.io.source_files import files_of_source
 
-
 TRACED_STAGES = ("intake", "align", "detect", "extract", "overlay", "screen", "package", "collect")
 """Stages before the books."""
 
@@ -144,14 +143,15 @@ def _collect_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
 
 
 def _statistics_inputs(_run: RunConfig, paths: RunPaths) -> dict[str, Path]:
+    # Figures are traced to the inputs and results that the manifests name.
+    manifests = {f"manifest.{name}": paths.manifest(name) for name in TRACED_STAGES}
     return {
         "snapshot": paths.snapshot,
         "collect_summary": paths.collect_summary,
         "parts": paths.overlay,
         "layers": paths.intake_layers,
         "valid": paths.align_valid,
-        # Figures are traced to the inputs that these name.
-        **{f"manifest.{name}": paths.manifest(name) for name in TRACED_STAGES},
+        **{name: path for name, path in manifests.items() if path.is_file()},
         **_code_tables(),
     }
 

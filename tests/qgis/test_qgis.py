@@ -13,8 +13,10 @@ import pytest
 
 from pipeline.config.load import CODES_DIR, load_codes
 from pipeline.delivery.assets import FONT_PATH
+from pipeline.delivery.book_styles import STATES
 from pipeline.delivery.palette import SUSPECTED_COLORS
 from pipeline.schema.delivered import FORM_COLUMNS, VERIFY
+from tests.closing_factory import close_county
 from tests.package_factory import NAMES, PATCHES, A, package_county
 
 pytestmark = pytest.mark.qgis
@@ -165,6 +167,54 @@ def test_the_bureaus_project_opens_beside_the_runs_images(package: dict[str, Any
         "before.tif": True,
         "after.tif": True,
     }
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The books' project, carried elsewhere without the run's other stages."""
+    if not has_qgis():
+        pytest.skip("系统 python3 没有 PyQGIS，跳过")
+    root = tmp_path_factory.mktemp("closed")
+    paths, _ = close_county(root)
+    elsewhere = tmp_path_factory.mktemp("统计") / "成果 一"
+    shutil.copytree(paths.stage_dir("statistics"), elsewhere)
+    shutil.rmtree(root)
+    picture = tmp_path_factory.mktemp("maps") / "books.png"
+    return examine(elsewhere, "county.qgz", "county.gpkg", picture)
+
+
+def test_the_books_open_without_any_warning(books: dict[str, Any]) -> None:
+    assert books["read"]
+    assert (books["error"], books["messages"]) == ("", [])
+    assert books["invalid"] == books["unresolved"] == books["map"]["errors"] == []
+    assert books["crs"] == "EPSG:4547"
+    assert not books["absolute"]
+    assert {"patches", "parts", "townships", "cases", "quota_ledger"} <= set(books["layers"])
+    assert all(layer["valid"] for layer in books["layers"].values())
+    assert all(layer["read_only"] for layer in books["layers"].values())
+    assert books["edited"] is None
+
+
+def test_the_books_show_signed_judgements_by_colour(books: dict[str, Any]) -> None:
+    drawn = [tuple(bytes.fromhex(name[1:])) for name in books["map"]["colours"]]
+    layer = books["layers"]["patches"]
+    assert [entry[1] for entry in layer["categories"]][:-1] == [label for _, label, _ in STATES]
+    for state in ("new_violation", "rectified", "other_use", "unjudged"):
+        outline = next(fill.outline for code, _, fill in STATES if code == state)
+        wanted = tuple(map(int, outline.split(",")[:3]))
+        nearest = min(max(abs(a - b) for a, b in zip(c, wanted, strict=True)) for c in drawn)
+        assert nearest < COLOUR_TOLERANCE, state
+
+
+def test_codes_of_the_books_tables_show_as_words(books: dict[str, Any]) -> None:
+    shown = {name: layer["shown"] for name, layer in books["layers"].items()}
+    labels = load_codes(CODES_DIR / "county_input.csv").labels
+    assert shown["county_inputs"]["item"] in labels.values()
+    assert shown["quota_ledger"]["account"] in ("指标", "扣减", "上级", "期初", "结转")
+    assert shown["patches"]["judgement"] == "违法用地"
+    for name, layer in books["layers"].items():
+        aliases = [alias for field, alias in layer["aliases"].items() if field != "fid"]
+        assert all(aliases), name
 
 
 def test_reading_leaves_nothing_behind(package: dict[str, Any]) -> None:

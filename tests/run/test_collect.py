@@ -23,7 +23,7 @@ import openpyxl
 import pytest
 from PIL import Image
 
-from pipeline.errors import InputError
+from pipeline.errors import CODES, InputError
 from pipeline.io.digests import DigestCache
 from pipeline.io.register import Register, open_register, verify_register
 from pipeline.io.runs import RunPaths
@@ -324,7 +324,8 @@ def test_what_is_rejected_says_why_in_words_that_help(
     assert row["说明"]
     assert row["办法"]
     assert (report.counts["received"], report.counts["rejected"]) == (1, 1)
-    assert code in {notice.code for notice in report.notices}
+    told_of = {notice.code: notice.value for notice in report.notices}
+    assert CODES[code] in told_of["N-RETURN-REJECTED"]
     assert {one.kind for one in events_of(paths)} == {"patch_registered", "collected"}
     assert not list(paths.root.parent.parent.rglob("evil*"))
 
@@ -466,14 +467,21 @@ def test_a_sealed_run_takes_nothing_new(paths: RunPaths) -> None:
         register.append(
             [NewEvent("frozen", "T1", "T1", seal, by="局长", reason="定稿")], "2025-08-01"
         )
-    events = events_of(paths)
-    collect(paths)
-    assert events_of(paths) == events
+    events, written = events_of(paths), outputs(paths)
+    # What would be rejected is refused too: its receipt would change the sealed tables.
+    returned(paths, "bureau/会议纪要.docx").write_bytes(b"x")
+    with pytest.raises(InputError) as refused:
+        collect(paths)
+    assert refused.value.findings[0].code == "E-REGISTER-FROZEN"
     fill(register_of(paths, A), returned(paths, PLACE_A), answer(1, 2, 3, site_state="已拆"))
     with pytest.raises(InputError) as refused:
         collect(paths)
     assert refused.value.findings[0].code == "E-REGISTER-FROZEN"
-    assert events_of(paths) == events
+    assert (events_of(paths), outputs(paths)) == (events, written)
+    with open_register(paths.register("379999"), None) as register:
+        register.append([NewEvent("reopened", "T1", "T1", by="局长", reason="更正")], "2025-08-02")
+    collect(paths)
+    assert len(events_of(paths)) > len(events) + 1
 
 
 def test_interrupted_between_any_two_transactions_a_rerun_gives_the_same(

@@ -113,6 +113,45 @@ def test_linkage_and_ratio_are_the_books() -> None:
     assert "对照线 15%" in made.ratio.title
 
 
+def test_caps_and_doubling_are_said_under_the_table() -> None:
+    tables = make_tables()
+    first, second, third = tables["T05"]["rows"][:3]
+    first["is_capped"] = "是"
+    second["remark"] = "核减前按公式为 61.16 亩，超过上限，按 42.50 亩计"
+    third["multiplier"] = 2.0
+    note = build_brief(Books(tables), HEAD, ()).linkage.note
+    assert f"{NAMES[0]}、{NAMES[1]}的测算超过本单位指标，按指标封顶" in in_code_order(note)
+    assert f"{NAMES[2]}上年也有扣减，测算加倍" in note
+    assert "封顶" not in brief().linkage.note
+    for row in tables["T05"]["rows"]:
+        row["is_capped"] = "是"
+    assert f"{len(tables['T05']['rows'])} 个乡镇的测算超过" in (
+        build_brief(Books(tables), HEAD, ()).linkage.note
+    )
+
+
+def in_code_order(note: str) -> str:
+    """The two capped townships of the test may stand either way round: by their base."""
+    return note.replace(f"{NAMES[1]}、{NAMES[0]}", f"{NAMES[0]}、{NAMES[1]}")
+
+
+@pytest.mark.parametrize(
+    ("reading", "printed_reading"),
+    [
+        ("达到", "达到 15% 对照线"),
+        ("未达到（不等于免责）", "未达到 15% 对照线"),
+        ("进度参考：达到；大于100%，请核对分母", "进度参考：达到 15% 对照线"),
+        ("无法计算", "无法计算"),
+    ],
+)
+def test_a_reading_names_its_line(reading: str, printed_reading: str) -> None:
+    tables = make_tables()
+    tables["T06"]["rows"][1]["reading"] = reading
+    made = build_brief(Books(tables), HEAD, ())
+    assert made.key_figures[3].note == printed_reading
+    assert any(f"，{printed_reading}" in sentence for sentence in made.attention)
+
+
 def test_every_column_says_what_it_shows() -> None:
     """Labels and figures by hand: a column under another's heading is the worst error here."""
     tables = make_tables()
@@ -120,7 +159,7 @@ def test_every_column_says_what_it_shows() -> None:
     total = {name: tables[name]["totals"][0] for name in ("T01", "T02", "T04", "T05", "T11")}
     assert total["T02"]["judgement"] == "违法用地"
     ranking = {
-        "下发图斑（个）": ("T01", "patches"),
+        "图斑（个）": ("T01", "patches"),
         "已反馈（个）": ("T01", "answered"),
         "已判定（个）": ("T01", "judged"),
         "违法用地（图斑）": ("T04", "violations"),
@@ -140,9 +179,9 @@ def test_every_column_says_what_it_shows() -> None:
     linkage = {
         "核减前基数": "base_before_mu",
         "核减后基数": "base_after_mu",
-        "其中永农": "base_pbf_after_mu",
-        "测算扣减核减前": "deduction_before_mu",
-        "测算扣减核减后": "deduction_after_mu",
+        "其中永久基本农田": "base_pbf_after_mu",
+        "核减前测算扣减": "deduction_before_mu",
+        "核减后测算扣减": "deduction_after_mu",
         "上级扣减分摊": "quota_deducted_mu",
         "指标结存": "quota_closing_mu",
     }
@@ -155,7 +194,7 @@ def test_every_column_says_what_it_shows() -> None:
         "新增建设占用耕地（亩）": "denominator_cultivated_mu",
         "违法占用耕地比例（%）": "cultivated_ratio",
         "违法占地比例（%）": "new_ratio",
-        "未整改面积比例（%）": "unrectified_area_ratio",
+        "未整改占违法用地（%）": "unrectified_area_ratio",
     }.items():
         assert cells(made.ratio, label)[1] == printed(year[key], key)
     assert [column.label.replace(" ", "") for column in made.clocks.columns[1:]] == [
@@ -204,7 +243,7 @@ def test_talk_lines_name_the_warned_first_and_count_the_rest() -> None:
     assert set(shown_names) <= warned
     assert all(row.cells[4].tone == "alert" for row in made.talks.rows)
     assert f"{len(warned) - TALKED_ROWS} 个预警" in made.talks.note
-    assert f"等 {len(warned)} 个乡镇达到警示约谈的例示面积" in made.attention[0]
+    assert f"等 {len(warned)} 个乡镇的违法用地达到警示约谈的面积线" in made.attention[0]
 
 
 def test_a_county_without_patches_is_not_called_clean() -> None:

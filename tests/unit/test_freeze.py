@@ -44,6 +44,11 @@ class Case:
     def context(self) -> Any:
         return Context(self.run, self.paths)
 
+    def take_snapshot(self) -> None:
+        """As `collect` leaves it."""
+        state = replay(read_events(self.register))
+        write_snapshot(self.paths.snapshot, state, state.runs_until(self.run.run), CRS_WKT)
+
     @property
     def register(self) -> Path:
         return self.paths.register(self.run.county_code)
@@ -64,6 +69,7 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     found.paths.tables.write_text("{}")
     write_snapshot(found.paths.books, replay([]), (), CRS_WKT)
     write_register(found.register, [registered(1, run.run), collected(run.run)])
+    found.take_snapshot()
 
     def plan(stage: Stage, *_: object) -> Plan:
         return Plan(stage, found.reasons.get(stage.name, ()))
@@ -98,6 +104,9 @@ def test_reopening_lets_corrections_in_and_stays_in_the_history(case: Case) -> N
     assert not case.paths.seal.exists()
     assert check_seal(case.run, case.paths) == []
     write_register(case.register, [finding(1, case.run.run)])
+    # The books were not made from this: what was collected since is not in them.
+    assert refused(lambda: freeze(case.context, "李四", "更正之后")) == ["E-REGISTER-STATE"]
+    case.take_snapshot()
     freeze(case.context, "李四", "更正之后")
     kinds = [event.kind for event in read_events(case.register)]
     assert kinds[2:] == ["frozen", "reopened", "finding_accepted", "frozen"]
@@ -131,6 +140,16 @@ def test_a_run_or_register_that_was_touched_is_not_sealed(case: Case) -> None:
     with pytest.raises(VerifyError) as caught:
         freeze(case.context, "李四", "结束")
     assert [found.code for found in caught.value.findings] == ["E-VERIFY-SUM", "E-REGISTER-STATE"]
+
+
+def test_a_register_replaced_by_an_older_copy_is_not_sealed(case: Case) -> None:
+    older = case.register.read_bytes()
+    write_register(case.register, [finding(1, case.run.run), collected(case.run.run)])
+    case.take_snapshot()
+    case.register.write_bytes(older)
+    assert verify_register(case.register) == []
+    assert refused(lambda: freeze(case.context, "李四", "结束")) == ["E-REGISTER-STATE"]
+    assert not case.paths.seal.exists()
 
 
 def test_killed_between_register_and_seal_sealing_again_completes_it(case: Case) -> None:

@@ -22,6 +22,7 @@ from pipeline.errors import Finding, InputError
 from pipeline.io import register_file, register_schema
 from pipeline.io.digests import file_sha256
 from pipeline.io.register import (
+    EARLIER_MOVED,
     MOVED,
     NOT_COLLECTED,
     UNREADABLE,
@@ -274,6 +275,35 @@ def test_reasons_to_collect_again(path: Path) -> None:
             assert register_reasons(path, RUN) == expected
     path.write_text("no register")
     assert register_reasons(path, RUN) == (UNREADABLE,)
+
+
+def test_what_an_earlier_run_is_told_later_is_a_reason_too(path: Path) -> None:
+    later = "2026Q3"
+    write_register(path, [registered(1), collected(), registered(1, later), collected(later)])
+    for event, expected in (
+        (frozen(), ()),
+        (reopened(), ()),
+        (finding(1), (EARLIER_MOVED,)),
+        (collected(), (EARLIER_MOVED,)),
+        (collected(later), ()),
+    ):
+        with open_register(path, CRS_WKT) as register:
+            register.append([event], RECORDED_AT)
+            assert register.needs_collected(later) is bool(expected)
+        assert register_reasons(path, later) == expected
+    # Not the other way round: the first run sees nothing of the second.
+    write_register(path, [finding(1, later)])
+    assert register_reasons(path, RUN) == ()
+
+
+def test_a_case_that_was_taken_back_leaves_its_tables(path: Path) -> None:
+    name = "示案〔2026〕1号"
+    write_register(path, [registered(1), case(name, [1])])
+    write_register(path, [case(name, [], case_name=None)])
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("cases", "case_patches"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    assert verify_register(path) == []
 
 
 # --- what shows ---------------------------------------------------------------------------------

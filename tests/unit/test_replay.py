@@ -149,13 +149,22 @@ def test_a_later_run_can_take_back_what_an_earlier_one_posted() -> None:
     assert [row["reverses_no"] for row in state_of(*own_first).ledger[::2]] == [None, None, 1]
 
 
+def test_a_case_of_which_only_the_number_is_left_is_taken_back() -> None:
+    name = "示案〔2026〕1号"
+    empty = case(name, [], case_name=None, remark="案号写错")
+    assert (RUN, name) in state_of(case(name, [1])).cases
+    assert (RUN, name) not in state_of(case(name, [1]), empty).cases
+    assert (RUN, name) in state_of(case(name, [1]), empty, case(name, [1])).cases
+    assert (RUN, name) in state_of(case(name, [], found_date="2026-08-01", case_name=None)).cases
+
+
 def test_decisions_are_kept_by_what_they_decide() -> None:
     subject = f"finding|{patch_id(1)}"
     assert state_of(decided(subject)).decisions[RUN, subject]["row"] == 4
 
 
 @pytest.mark.parametrize(
-    ("events", "needs_collected", "is_frozen"),
+    ("events", "is_moved", "is_frozen"),
     [
         ([registered(1)], True, False),
         ([registered(1), collected()], False, False),
@@ -166,10 +175,10 @@ def test_decisions_are_kept_by_what_they_decide() -> None:
         ([registered(1), collected(), finding(1), collected()], False, False),
     ],
 )
-def test_where_a_run_stands(events: list[NewEvent], needs_collected: bool, is_frozen: bool) -> None:
+def test_where_a_run_stands(events: list[NewEvent], is_moved: bool, is_frozen: bool) -> None:
     state = state_of(*events)
     summary = state.runs[RUN]
-    assert (summary.needs_collected, summary.is_frozen) == (needs_collected, is_frozen)
+    assert (summary.is_moved, summary.is_frozen) == (is_moved, is_frozen)
     assert (RUN in state.frozen) is is_frozen
     assert (summary.event_count, summary.last_event_no) == (len(events), len(events))
     assert summary.last_hash == state.head_hash == f"h{len(events)}"
