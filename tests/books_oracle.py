@@ -113,9 +113,21 @@ def _quota(connection: sqlite3.Connection, county: str) -> Books:
             cells["is_capped"] = "否" if quota is None or wanted <= quota else "是"
             total = totals[county, "issued"]
             total[column] = total.get(column, 0) + cells[column]
-    for key, cells in _rows(connection, T05_LEDGER, 2).items():
+    posted = _rows(connection, T05_LEDGER, 2)
+    _nothing_left(posted, county)
+    for key, cells in posted.items():
         found.setdefault(key, {}).update(cells)
     return found | totals
+
+
+def _nothing_left(posted: Books, county: str) -> None:
+    """Of a document that was shared out in full, the county itself keeps zero and not nothing."""
+    own = posted.get((county, "county"), {})
+    for entry in ("deducted", "restored"):
+        if any(cells[f"quota_{entry}_mu"] is not None for cells in posted.values()):
+            for column in (f"quota_{entry}_mu", f"deduction_{entry}_mu", "deduction_closing_mu"):
+                if column in own and own[column] is None:
+                    own[column] = 0.0
 
 
 def _ratios(connection: sqlite3.Connection, county: str) -> Books:

@@ -224,8 +224,8 @@ def write_snapshot(
     write_json(paths.collect_summary, tables.get("summary", SUMMARY))
 
 
-def ledger_rows() -> list[dict[str, Any]]:
-    """Lines of `POSTINGS`, all of 2025."""
+def ledger_rows(postings: Any = POSTINGS) -> list[dict[str, Any]]:
+    """Lines of postings, all of 2025."""
     return [
         {
             "posting_no": number,
@@ -238,7 +238,7 @@ def ledger_rows() -> list[dict[str, Any]]:
             "amount_mu100": amount,
             "doc_no": doc_no,
         }
-        for number, (kind, doc_no, lines) in enumerate(POSTINGS, start=1)
+        for number, (kind, doc_no, lines) in enumerate(postings, start=1)
         for line, (account, unit, amount) in enumerate(lines, start=1)
     ]
 

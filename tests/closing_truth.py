@@ -27,6 +27,7 @@ OTHER_USE = {"rural_road", "sliver", "existing", "mining_in_right", "water", "te
 """Every other planted case is one for which papers were missing."""
 EXACT_PBF_M2 = {"pbf_499": 3326.67, "pbf_500": 3333.34, "pbf_501": 3340.00}
 """Counted from the survey boundary."""
+COUNTY_CODE, COUNTY_NAME = "379999", "示例县"
 RECEIPTS = {"file": "文件", "kind": "类别", "subject": "对象", "result": "结果", "code": "代码"}
 COMPARED = {"township_code": "township_code", "suspected_class": "expected_class"}
 """Column of a patch → of its plant. Where a plant lies astride, a metre decides the township."""
@@ -253,12 +254,24 @@ def _wrong_cases(closed: Closed) -> Iterator[str]:
             yield f"T04 合计 {column}: {total[column]} printed, {value} played"
 
 
+def in_words(record: Row, kinds: dict[str, str], units: dict[str, str]) -> str:
+    """What a receipt calls a record: codes of the forms as the forms print them."""
+    first, *rest = str(record["subject"]).split("|")
+    if record["kind"] == "county_input":
+        unit, *rest = rest
+        return "|".join([code_labels("county_input")[first], units[unit], *rest])
+    return "|".join([kinds[first], *rest]) if record["kind"] == "decision" else first
+
+
 def wrong_receipts(closed: Closed) -> Iterator[str]:
     """Every record that was played has its receipt, with the code that it must have."""
     kinds = code_labels("record_kind")
+    units = {one["unit_code"]: one["unit_name"] for one in closed.tables["T05"]["rows"]}
+    units[COUNTY_CODE] = COUNTY_NAME
     wanted: Counter[tuple[str, ...]] = Counter()
     for record in closed.played["accepted"]:
-        wanted[record["file"], kinds[record["kind"]], record["subject"], "接收", ""] += 1
+        subject = in_words(record, kinds, units)
+        wanted[record["file"], kinds[record["kind"]], subject, "接收", ""] += 1
     for record in closed.played["rejected"]:
         key = (record["file"], kinds[record["kind"]], record["subject"], "退回", record["code"])
         wanted[key] += 1

@@ -20,7 +20,7 @@ from pipeline.cli.options import (
     TileOption,
     WorkersOption,
 )
-from pipeline.cli.present import figure
+from pipeline.cli.present import status_line
 from pipeline.cli.running import load, plans, run_named
 from pipeline.errors import Finding, Severity, UsageError, VerifyError
 
@@ -88,12 +88,11 @@ def status_command(
     config, paths = load(run, data_dir, config_dir)
     for plan in plans(config, paths):
         state = "已完成" if plan.is_current else "待运行"
-        print(f"{plan.stage.name:<8} {plan.stage.label_zh}  {state}")
+        print(f"{plan.stage.name:<10} {plan.stage.label_zh}  {state}")
         for reason in plan.reasons:
-            print(f"         {reason}")
+            print(f"           {reason}")
         if plan.manifest is not None and plan.is_current:
-            figures = "，".join(f"{key}={figure(v)}" for key, v in plan.manifest.counts.items())
-            print(f"         {figures}")
+            print(f"           {status_line(plan.manifest.counts)}")
 
 
 @app.command("why")

@@ -165,9 +165,58 @@ def log(path: Path, outcomes: list[Outcome], seconds: float) -> None:
         stream.write(f"{stamp} {__version__} {parts} {seconds:.1f}s\n")
 
 
-def figure(value: Any) -> str:
-    """A count or measure for the status display."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+STATUS_ZH = {
+    "layers": "图层",
+    "features": "要素",
+    "findings_blocking": "阻断",
+    "findings_notice": "提示",
+    "tie_points_used": "配准点",
+    "residual_px": "配准残差（像元）",
+    "unobserved_pixels": "未观测像元",
+    "detector": "检测器",
+    "patches": "图斑",
+    "patches_area_mu100": "面积（亩）",
+    "issued": "其中下发",
+    "issued_detected": "下发的自主也检出",
+    "observed_share": "可观测比例",
+    "parts": "分块",
+    "straddling": "跨乡镇图斑",
+    "outside_townships": "乡镇以外图斑",
+    "class_suspected_violation": "疑似违法",
+    "class_approved": "可排除",
+    "class_unobserved": "无法判定",
+    "assumptions": "示例口径（项）",
+    "packages": "核查包",
+    "received": "收到",
+    "accepted": "接收",
+    "rejected": "退回",
+    "missing": "还没交的图斑",
+    "open_conflicts": "未裁决的矛盾",
+    "tables": "统计表",
+    "violations": "违法用地图斑（已签署）",
+    "cases": "案件",
+    "unequal": "校核不符",
+    "townships": "乡镇",
+}
+"""The figures of a stage that the display shows, in this order; the manifest has all."""
+
+
+def status_line(counts: Mapping[str, Any]) -> str:
+    """The main figures of a finished stage for the status display."""
+    told = (
+        f"{label} {_figure(key, counts[key])}" for key, label in STATUS_ZH.items() if key in counts
+    )
+    return "，".join(told)
+
+
+def _figure(key: str, value: Any) -> str:
+    if key.endswith("_mu100"):
+        return format_mu100(int(value))
+    if key.endswith("_share"):
+        return f"{100 * float(value):.2f}%"
+    if value is None:
+        return "未知"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def say(text: str) -> None:

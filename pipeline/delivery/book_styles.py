@@ -21,6 +21,14 @@ from pipeline.delivery.symbols import (
 )
 from pipeline.schema.layer import LayerSpec
 
+ACCOUNTS_ZH = {
+    "quota": "指标",
+    "deduction": "扣减",
+    "superior": "上级",
+    "opening": "期初",
+    "carry": "结转",
+}
+"""Accounts of the ledger, which are no codes of the bureau."""
 BOOK_TABLE_OF_FIELD = {
     **TABLE_OF_FIELD,
     "source_group": "source_group",
@@ -52,6 +60,8 @@ STATES = (
     ("other_use", "其他用地", Fill("20,120,200,24", "20,120,200,255", 0.5)),
     ("unjudged", "未判定", Fill("0,0,0,0", "110,110,110,255", 0.4, "dash")),
 )
+TOLD_ID = f'CASE WHEN "is_sent" OR "judgement" IS NOT NULL THEN {SHORT_ID} END'
+"""The number of a patch somebody was to answer for: the others would cover the map."""
 SURVEY_FILL = Fill("0,0,0,0", "20,20,20,255", 0.5, "dash", has_casing=True)
 
 
@@ -63,11 +73,12 @@ def book_styles(
 
 
 def _drop_downs(spec: LayerSpec, vocabulary: Vocabulary) -> dict[str, Mapping[str, str]]:
-    return {
+    found: dict[str, Mapping[str, str]] = {
         name: vocabulary.tables[table].labels
         for name, table in BOOK_TABLE_OF_FIELD.items()
         if name in spec.fields and table in vocabulary.tables
     }
+    return found | ({"account": ACCOUNTS_ZH} if "account" in spec.fields else {})
 
 
 def _style(spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]]) -> LayerStyle:
@@ -80,7 +91,7 @@ def _style(spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]]) -> Laye
     if spec.name == "surveys":
         renderer = single_renderer(SURVEY_FILL, "fill")
         return LayerStyle(renderer, spec.field_specs, drop_downs, display='"patch_id"')
-    return table_style(spec)
+    return table_style(spec, drop_downs)
 
 
 def _patches(spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]]) -> LayerStyle:
@@ -89,6 +100,6 @@ def _patches(spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]]) -> La
         categorised_renderer(STATE, categories, STATES[-1][2], "fill"),
         spec.field_specs,
         drop_downs,
-        label=Label(SHORT_ID, size_pt=9, is_bold=True, max_scale_denominator=25_000),
+        label=Label(TOLD_ID, size_pt=9, is_bold=True, max_scale_denominator=25_000),
         display='"patch_id"',
     )

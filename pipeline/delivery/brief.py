@@ -57,7 +57,7 @@ def build_brief(books: Books, head: BriefHead, documents: Sequence[str]) -> Brie
         assumption_label=ASSUMED if assumptions else "",
         signatures=words.signature_labels(),
         footnote=(
-            "图斑为疑似线索，不作为处罚依据；数据取自同期 statistics 各表，明细见 statistics.xlsx。"
+            "图斑为疑似线索，不作为处罚依据；数据取自同期统计表，明细见 statistics.xlsx。"
             + (f"测算部分为{ASSUMED}。" if assumptions else "")
         ),
     )
@@ -103,7 +103,7 @@ def _chart_title(books: Books) -> str:
     rows = books.rows("T04").values()
     n = sum(1 for row in rows if (amount(row, "area_mu") or 0) > 0)
     limited = f"，前 {CHART_ROWS} 位" if n > CHART_ROWS else ""
-    return f"整改前后违法用地面积（亩，下发{limited}）"
+    return f"整改前后违法用地（亩，下发{limited}）"
 
 
 def _assumptions(books: Books) -> tuple[str, ...]:

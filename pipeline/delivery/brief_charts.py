@@ -16,7 +16,8 @@ ROW_HEIGHT = 27.0
 BAR_HEIGHT = 9.0
 TOP = 24.0
 BEFORE_FILL, AFTER_FILL = "#e3b3a4", "#b3122a"
-NAME_CHARS = 6
+NAME_CHARS, NAME_SIZE = 9, 11.5
+"""Longer names are cut; those that do not fit their column are written smaller."""
 LEAST_PX = 1.0
 """Anything above nothing is seen."""
 
@@ -66,8 +67,9 @@ def _legend(labels: tuple[str, str]) -> list[str]:
 
 def _pair(one: Bars, top: float, highest: Decimal) -> list[str]:
     name = one.name if len(one.name) <= NAME_CHARS else one.name[: NAME_CHARS - 1] + "…"
+    size = min(NAME_SIZE, (NAME_WIDTH - 7) / max(1, len(name)))
     drawn = [
-        f'<text x="{NAME_WIDTH - 6:.1f}" y="{top + ROW_HEIGHT / 2 + 2:.1f}" font-size="11.5" '
+        f'<text x="{NAME_WIDTH - 6:.1f}" y="{top + ROW_HEIGHT / 2 + 2:.1f}" font-size="{size:.1f}" '
         f'text-anchor="end" fill="{INK}">{escape(name)}</text>'
     ]
     for number, (area, fill) in enumerate(

@@ -13,17 +13,23 @@ from pipeline.delivery.brief_books import (
     count,
     text_of,
 )
-from pipeline.delivery.brief_tables import NOT_COMPUTABLE, PERIODS, VIOLATION, by_amount
+from pipeline.delivery.brief_tables import (
+    NOT_COMPUTABLE,
+    PERIODS,
+    VIOLATION,
+    by_amount,
+    is_reached,
+)
 from pipeline.delivery.brief_talks import not_computable, warned
 from pipeline.delivery.brief_words import (
     SEEN_WELL,
     BriefHead,
     county_ratio,
     decided_mu,
-    first_clause,
     is_number,
     named,
     percent,
+    with_line,
 )
 
 
@@ -46,9 +52,11 @@ def _talk_sentence(books: Books) -> str:
     if not found:
         unclear = len(not_computable(books))
         rest = f"；{unclear} 个乡镇有面积不详，无法计算" if unclear else ""
-        return f"没有乡镇达到警示约谈的例示面积（核减前）{rest}。"
+        unjudged = count(books.total("T01"), "unjudged")
+        rest += f"；{unjudged} 个图斑还没有判定，不在内" if unjudged else ""
+        return f"没有乡镇达到警示约谈的面积线（核减前）{rest}。"
     told = [f"{names.get(code, code)}（{'、'.join(found[code])}）" for code in found]
-    return f"{named(told)}达到警示约谈的例示面积，列为预警，请研究是否约谈。"
+    return f"{named(told)}的违法用地达到警示约谈的面积线，列为预警，请研究是否约谈。"
 
 
 def _ratio_sentence(books: Books) -> str:
@@ -58,9 +66,11 @@ def _ratio_sentence(books: Books) -> str:
         missing = text_of(county, "denominator_cultivated_mu")
         why = "（分母未提供）" if not is_number(missing) else ""
         return f"违法占用耕地比例{NOT_COMPUTABLE}{why}，请补报新增建设占用耕地总面积及其来源。"
-    reading = first_clause(str(county.get("reading") or "无"))
-    after = f"，整改核减后 {net}%" if is_number(net) else ""
-    return f"全县违法占用耕地比例{PERIODS[1]} {ratio}%{after}；判读：{reading}。"
+    told = f"全县违法占用耕地比例{PERIODS[1]} {ratio}%，{with_line(books, county, 'reading')}"
+    if is_number(net):
+        told += f"；整改核减后 {net}%，{with_line(books, county, 'net_reading')}"
+    is_serious = is_reached(str(county.get("reading") or ""))
+    return f"{told}。{'是否问责由上级认定。' if is_serious else ''}"
 
 
 def _left_sentence(books: Books) -> str:
@@ -77,11 +87,11 @@ def _left_sentence(books: Books) -> str:
 
 def _overdue_sentence(books: Books) -> str:
     late = [
-        f"{row['clock']} {text_of(row, 'open_overdue')}"
+        f"{row['clock']} {text_of(row, 'open_overdue')} 个"
         for row in books.totals("T10")
         if count(row, "open_overdue")
     ]
-    return f"到期未完成：{'，'.join(late)}（图斑，个），请督办。" if late else ""
+    return f"已到期没有完成的图斑：{'、'.join(late)}，请督办。" if late else ""
 
 
 def _deduction_sentence(books: Books, documents: Sequence[str]) -> str:
@@ -99,7 +109,7 @@ def _transfer_sentence(books: Books) -> str:
     flagged = [row for row in rows if row["source_group"] == ISSUED and row.get("transfer")]
     if not flagged:
         return ""
-    return f"{len(flagged)} 个下发图斑达到移送核对面积，只提示核对，毁坏程度须经鉴定，见 T12。"
+    return f"{len(flagged)} 个下发图斑达到移送司法机关的核对面积，只提示核对，毁坏程度须经鉴定。"
 
 
 def unknowns(books: Books, head: BriefHead) -> tuple[str, ...]:
@@ -188,7 +198,7 @@ def _unreconciled(books: Books) -> str:
     if not wrong:
         return f"表间校核 {len(rows)} 项，没有不符。" if rows else ""
     names = named([str(row["identity"]) for row in wrong], 2, "项")
-    return f"表间校核有 {len(wrong)} 项不符（{names}），见 T15，使用数据前请先核对。"
+    return f"表间校核有 {len(wrong)} 项不符（{names}），见统计表 T15，使用数据前请先核对。"
 
 
 def _detected(books: Books) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from pipeline.delivery.brief_books import (
@@ -20,13 +20,15 @@ from pipeline.delivery.brief_books import (
 from pipeline.delivery.brief_content import BriefTable, Cell, Column, Row, Tone
 
 RANKED_ROWS = 13
+NOTED = 3
+"""So many townships are named in a note; more are counted."""
 LINKED_ROWS = 8
 WARNING, NOT_COMPUTABLE = "预警", "无法计算"
 REACHED, NOT_REACHED = "达到", "未达到"
 VIOLATION = "违法用地"
 
 RANKING: tuple[tuple[str, str, str, float], ...] = (
-    ("T01", "patches", "下发 图斑 （个）", 1.0),
+    ("T01", "patches", "图斑 （个）", 1.0),
     ("T01", "answered", "已反馈 （个）", 1.0),
     ("T01", "judged", "已判定 （个）", 1.0),
     ("T04", "violations", "违法用地 （图斑）", 1.15),
@@ -40,13 +42,13 @@ RANKING: tuple[tuple[str, str, str, float], ...] = (
 )
 """Table, column, printed heading and width of the ranking."""
 LINKAGE: tuple[tuple[str, str, float], ...] = (
-    ("base_before_mu", "核减前 基数", 1.15),
-    ("base_after_mu", "核减后 基数", 1.15),
-    ("base_pbf_after_mu", "其中 永农", 1.0),
-    ("deduction_before_mu", "测算扣减 核减前", 1.15),
-    ("deduction_after_mu", "测算扣减 核减后", 1.15),
-    ("quota_deducted_mu", "上级扣减 分摊", 1.17),
-    ("quota_closing_mu", "指标 结存", 1.1),
+    ("base_before_mu", "核减前 基数", 1.05),
+    ("base_after_mu", "核减后 基数", 1.05),
+    ("base_pbf_after_mu", "其中永久 基本农田", 1.3),
+    ("deduction_before_mu", "核减前 测算扣减", 1.3),
+    ("deduction_after_mu", "核减后 测算扣减", 1.3),
+    ("quota_deducted_mu", "上级扣减 分摊", 1.26),
+    ("quota_closing_mu", "指标 结存", 1.25),
 )
 RATIO: tuple[tuple[str, str], ...] = (
     ("violation_cultivated_mu", "违法占用耕地（亩）"),
@@ -55,7 +57,7 @@ RATIO: tuple[tuple[str, str], ...] = (
     ("net_cultivated_ratio", "　　核减后（%）"),
     ("new_ratio", "违法占地比例（%）"),
     ("net_new_ratio", "　　核减后（%）"),
-    ("unrectified_area_ratio", "未整改面积比例（%）"),
+    ("unrectified_area_ratio", "未整改占违法用地（%）"),
 )
 CLOCKS: tuple[tuple[str, str], ...] = (
     ("due", "应 完成"),
@@ -65,7 +67,9 @@ CLOCKS: tuple[tuple[str, str], ...] = (
     ("open_not_due", "未 到期"),
     ("unknown", "无法 判断"),
 )
-READINGS = (("reading", "判读"), ("net_reading", "　　核减后"))
+READINGS = (("reading", "是否达到对照线"), ("net_reading", "　　核减后"))
+CAPPED = "超过上限"
+"""What T05 remarks on a township whose sum is cut to its quota."""
 PERIODS = ("本期", "年度累计")
 
 
@@ -106,7 +110,7 @@ def ranking(books: Books) -> BriefTable:
         Column("乡镇（街道、开发区）", 2.3, is_number=False),
         *(Column(label, share) for _, _, label, share in RANKING),
     )
-    note = "按违法用地面积排序；违法用地以县局已签署的判定为准，图斑数是各项面积的计算基数。"
+    note = "按违法用地面积排序，基数为第一列的图斑；违法用地以县局已签署的判定为准。"
     return BriefTable("各乡镇情况（下发图斑，上报口径）", columns, tuple(rows), note)
 
 
@@ -124,11 +128,32 @@ def linkage(books: Books) -> BriefTable:
     rows.append(Row((Cell("下发合计"), *(Cell(text) for text in texts)), is_total=True))
     year = next((str(row["target_year"]) for row in found.values() if row.get("target_year")), "")
     columns = (
-        Column("单位：亩", 1.9, is_number=False),
+        Column("单位：亩", 1.85, is_number=False),
         *(Column(label, share) for _, label, share in LINKAGE),
     )
     title = f"增违挂钩：测算扣减 {year} 年度指标" if year else "增违挂钩：测算扣减"
-    return BriefTable(title, columns, tuple(rows), "核减只计整改并验收的面积。")
+    return BriefTable(title, columns, tuple(rows), _linkage_note(found, order))
+
+
+def _linkage_note(found: Mapping[str, TableRow], order: Sequence[str]) -> str:
+    """Why what is worked out is not the base: netting, cap, doubling."""
+    rows = [found[code] for code in order]
+    capped = [row for row in rows if row.get("is_capped") == "是" or _is_cut(row)]
+    doubled = [row for row in rows if (amount(row, "multiplier") or 1) != 1]
+    parts = ["核减的是已整改并验收的面积"]
+    for those, words in (
+        (capped, "的测算超过本单位指标，按指标封顶"),
+        (doubled, "上年也有扣减，测算加倍"),
+    ):
+        names = [str(row["unit_name"]) for row in those]
+        told = "、".join(names) if len(names) <= NOTED else f"{len(names)} 个乡镇"
+        if names:
+            parts.append(f"{told}{words}")
+    return "；".join([*parts, "指标结存的合计含县本级"]) + "。"
+
+
+def _is_cut(row: TableRow) -> bool:
+    return CAPPED in str(row.get("remark") or "")
 
 
 def ratio(books: Books) -> BriefTable:
@@ -148,12 +173,13 @@ def ratio(books: Books) -> BriefTable:
         Column(PERIODS[0], 1.4),
         Column(PERIODS[1], 1.4),
     )
-    line = _ratio_line(books)
+    line = ratio_line(books)
     title = f"违法占用耕地比例（对照线 {line}%）" if line else "违法占用耕地比例"
     return BriefTable(title, columns, tuple(rows), _township_ratios(books))
 
 
-def _ratio_line(books: Books) -> str:
+def ratio_line(books: Books) -> str:
+    """The line of the ratio, in percent, as printed; empty if no rule is in force."""
     lines = (row.get("threshold") for row in books.tables["T06"]["rows"])
     return next((f"{float(line):g}" for line in lines if line is not None), "")
 

@@ -117,7 +117,7 @@ def _with_line(measure: str, line_mu: str) -> str:
 
 
 def _rest_of_talks(labels: Sequence[str]) -> str:
-    readings = "县政府警示约谈的例示面积，为预警，不是结论"
+    readings = "面积线是文件所举的例子，预警不是约谈决定；“只计瞒报”只算验收发现瞒报的"
     if not labels:
         return f"{readings}。"
     told = [f"{labels.count(label)} 个{label}" for label in dict.fromkeys(labels)]

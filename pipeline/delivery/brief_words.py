@@ -17,8 +17,10 @@ from pipeline.delivery.brief_content import KeyFigure, Masthead
 from pipeline.delivery.brief_tables import (
     NOT_COMPUTABLE,
     PERIODS,
+    REACHED,
     VIOLATION,
     is_reached,
+    ratio_line,
     short_reading,
 )
 
@@ -26,8 +28,6 @@ NAMED = 4
 """So many townships are named in a sentence; the others are counted."""
 SEEN_WELL = Decimal(95)
 """Townships seen less than this share, in percent, are named. For the sentence only."""
-LONG_READING = 12
-"""A longer reading is shortened under its figure; the table has it beside the other."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def conclusion(books: Books, head: BriefHead) -> str:
             "没有看到的地方不等于没有变化，没有图斑也不等于没有问题。"
         )
     sentence = (
-        f"{until}{head.period}下发图斑 {issued} 个，已反馈 {text_of(first, 'answered')} 个，"
-        f"县局已签署判定 {text_of(first, 'judged')} 个；"
+        f"{until}{head.period}下发图斑 {issued} 个，乡镇反馈 {text_of(first, 'answered')} 个，"
+        f"县局签署判定 {text_of(first, 'judged')} 个；"
     )
     if not count(fourth, "violations"):
         return f"{sentence}目前没有认定违法用地，尚有 {text_of(first, 'unjudged')} 个未判定。"
@@ -81,7 +81,7 @@ def conclusion(books: Books, head: BriefHead) -> str:
         f"{sentence}认定违法用地图斑 {text_of(fourth, 'violations')} 个"
         f"（{text_of(fourth, 'cases')} 宗）、{text_of(fourth, 'area_mu')} 亩，"
         f"其中耕地 {text_of(fourth, 'cultivated_mu')} 亩、永久基本农田 {pbf} 亩；"
-        f"尚有 {text_of(fourth, 'unrectified_mu')} 亩没有整改到位。"
+        f"尚有 {text_of(fourth, 'unrectified_mu')} 亩未整改到位。"
     )
 
 
@@ -98,7 +98,7 @@ def key_figures(books: Books) -> tuple[KeyFigure, ...]:
             "违法用地（下发，已签署）",
             text_of(fourth, "area_mu"),
             "亩",
-            f"图斑 {text_of(fourth, 'violations')} 个，{text_of(fourth, 'cases')} 宗",
+            _counted(books.total("T01"), fourth),
         ),
         KeyFigure(
             "其中耕地",
@@ -114,14 +114,21 @@ def key_figures(books: Books) -> tuple[KeyFigure, ...]:
             is_alert=(amount(fourth, "unrectified_mu") or 0) > 0,
         ),
         KeyFigure(
-            f"违法占耕比例（{PERIODS[1]}）",
+            "违法占用耕地比例（年度）",
             ratio,
             "%" if is_number(ratio) else "",
-            first_clause(reading if len(reading) <= LONG_READING else short_reading(reading)),
+            with_line(books, county, "reading"),
             is_alert=is_reached(reading),
         ),
         KeyFigure("测算扣减指标（核减后）", text_of(fifth, "deduction_after_mu"), "亩", told),
     )
+
+
+def _counted(first: TableRow, fourth: TableRow) -> str:
+    """How many patches and cases; nothing found is no news while nothing is judged."""
+    if not count(fourth, "violations") and count(first, "unjudged"):
+        return f"还有 {count(first, 'unjudged')} 个图斑未判定"
+    return f"图斑 {text_of(fourth, 'violations')} 个，{text_of(fourth, 'cases')} 宗"
 
 
 def decided_mu(books: Books) -> str:
@@ -177,6 +184,14 @@ def percent(text: str) -> str:
 def is_number(text: str) -> bool:
     """Whether a printed cell is a figure."""
     return text.lstrip("-").replace(".", "", 1).isdigit()
+
+
+def with_line(books: Books, county: TableRow, key: str) -> str:
+    """A reading in one clause that names the line: 达到 alone would say reached what."""
+    text = first_clause(short_reading(str(county.get(key) or NOT_COMPUTABLE)))
+    line = ratio_line(books)
+    named_line = f"{REACHED} {line}% 对照线" if line else f"{REACHED}对照线"
+    return text.replace(REACHED, named_line, 1)
 
 
 def first_clause(text: str) -> str:

@@ -156,6 +156,11 @@ def cases(table: pd.DataFrame, vocabulary: Vocabulary, heading: Mapping[str, str
                 "验收是否发现瞒报",
                 "实地验收时发现弄虚作假、瞒案不报、压案不查的选“是”，没有的选“否”，不清楚的留空。",
             ),
+            (
+                "改错",
+                "改日期、图斑等，直接改那一行。案号写错的，改正以后另留一行，只写原来的错案号，"
+                "其余全空，原案号即撤销。",
+            ),
             ("放在哪里", "填好后存为 data/returns/<运行编号>/bureau/cases.xlsx。"),
         ],
         {

@@ -55,7 +55,7 @@ def county_inputs(
     `units`: code and name, the county first, then its townships. Every item is listed for the
     county, a few for townships; what is left blank counts as not supplied.
     """
-    title = f"{heading['county']}县填报数据"
+    title = f"{heading['county']}填报数据表"
     notes = (
         line_of_the_run(heading),
         "单位：亩。没有的留空，留空按“未提供”处理，不要填 0；确实为零的填 0。",
@@ -86,6 +86,11 @@ def county_inputs(
             *(
                 (label, items.attributes[code].get("reference_zh", ""))
                 for code, label in items.labels.items()
+            ),
+            (
+                "改错",
+                "改数值，直接改那一行。文号、年度、单位写错的，改正以后另留一行，照原来的写法，"
+                "数值填 0。",
             ),
             ("放在哪里", "填好后存为 data/returns/<运行编号>/bureau/county_inputs.xlsx。"),
         ],

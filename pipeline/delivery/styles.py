@@ -131,9 +131,12 @@ def reference_style(spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]]
     )
 
 
-def table_style(spec: LayerSpec) -> LayerStyle:
-    """A table without geometry: aliases only."""
-    return LayerStyle(Element("renderer-v2", type="nullSymbol"), spec.field_specs)
+def table_style(
+    spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]] | None = None
+) -> LayerStyle:
+    """A table without geometry: aliases, and codes by their labels."""
+    renderer = Element("renderer-v2", type="nullSymbol")
+    return LayerStyle(renderer, spec.field_specs, drop_downs or {})
 
 
 def alias(spec: FieldSpec) -> str:

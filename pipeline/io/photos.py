@@ -53,9 +53,9 @@ def _check(path: Path, where: str) -> tuple[Finding | None, Image.Exif | None]:
             return _decode(path, where)
     except Image.DecompressionBombError:
         return _bad("照片的像元太多。", where, f"超过 {MAX_PIXELS // 1_000_000} 百万像元"), None
-    except Exception as problem:
+    except Exception:
         # Decoders fail in as many ways as there are broken files.
-        return _bad("不是照片，或照片已损坏。", where, type(problem).__name__), None
+        return _bad("不是照片，或照片已损坏。", where, "打不开"), None
 
 
 def _decode(path: Path, where: str) -> tuple[Finding | None, Image.Exif | None]:

@@ -23,6 +23,7 @@ from pipeline.io.register_file import (
     unreadable,
 )
 from pipeline.io.register_tables import (
+    drop_cases,
     event_of,
     insert_events,
     stored_events,
@@ -45,18 +46,26 @@ __all__ = [
     "open_register",
     "read_events",
     "register_reasons",
+    "require_open",
     "verify_register",
     "write_snapshot",
 ]
 
 NOT_COLLECTED = "台账里没有本期的回收记录。"
 MOVED = "台账里本期有新的登记。"
+EARLIER_MOVED = "台账里以前各期有新的登记。"
 UNREADABLE = "台账无法读取。"
 # CROSS JOIN keeps the short list outside: the planner would go through all events.
 _AFFECTED = (
     "WHERE kind <> 'posting_made' AND event_no IN"
     " (SELECT event_no FROM temp.affected CROSS JOIN events USING (run, subject))"
 )
+_EARLIER = (
+    "SELECT 1 FROM events WHERE event_no > ?2 AND kind NOT IN ('collected', 'frozen', 'reopened')"
+    " AND run IN (SELECT run FROM runs WHERE first_event_no <"
+    " (SELECT first_event_no FROM runs WHERE run = ?1)) LIMIT 1"
+)
+"""What earlier runs were told since: a run's books of the year rest on them too."""
 _SEALS = "WHERE run = ? AND subject = ? AND kind IN ('frozen', 'reopened')"
 
 
@@ -77,6 +86,11 @@ class Register:
     def state(self) -> RegisterState:
         """What the register says now, replayed from the first event on."""
         return replay(self.events())
+
+    def needs_collected(self, run: str) -> bool:
+        """Whether a collection that appends nothing must still say that it took place."""
+        with register_errors(self.path, is_writing=False):
+            return bool(_reasons(self.connection, run))
 
     def append(self, events: Sequence[NewEvent], recorded_at: str) -> list[Event]:
         """Write events and what follows from them, all or nothing; gives them as written.
@@ -104,7 +118,8 @@ class Register:
                 seals = stored_events(self.connection, _SEALS, (event.run, event.run))
                 sealed[event.run] = [row["kind"] for row in seals][-1:] == ["frozen"]
             if sealed[event.run] and event.kind != "reopened":
-                raise InputError(_frozen(self.path, event))
+                value = f"运行 {event.run}，{EVENT_LABELS[event.kind]}，对象 {event.subject}"
+                raise InputError(_frozen(self.path, value))
             if event.kind in ("frozen", "reopened"):
                 sealed[event.run] = event.kind == "frozen"
 
@@ -136,6 +151,7 @@ class Register:
             [(event.run, event.subject) for event in written],
         )
         state = replay(_as_events(self.path, stored_events(self.connection, _AFFECTED)))
+        drop_cases(self.connection)
         write_state(self.connection, state)
         write_runs(self.connection, written)
         if any(event.kind == "posting_made" for event in written):
@@ -193,18 +209,38 @@ def register_reasons(path: Path, run: str) -> tuple[str, ...]:
         return (NOT_COLLECTED,)
     try:
         with open_to_read(path) as connection:
-            found = connection.execute(
-                "SELECT collected_no, is_moved, is_frozen FROM runs WHERE run = ?", (run,)
-            ).fetchone()
+            return _reasons(connection, run)
     except InputError:
         # Collecting again says what is wrong with it.
         return (UNREADABLE,)
+
+
+def require_open(path: Path, run: str) -> None:
+    """Raise `InputError` E-REGISTER-FROZEN if the run is sealed: its books stay as they are.
+
+    Even what would only be rejected changes receipts, and with them the sealed tables.
+    """
+    if not path.is_file():
+        return
+    with open_to_read(path) as connection:
+        found = connection.execute("SELECT is_frozen FROM runs WHERE run = ?", (run,)).fetchone()
+    if found and found[0]:
+        raise InputError(_frozen(path, f"运行 {run}"))
+
+
+def _reasons(connection: sqlite3.Connection, run: str) -> tuple[str, ...]:
+    found = connection.execute(
+        "SELECT collected_no, is_moved, is_frozen FROM runs WHERE run = ?", (run,)
+    ).fetchone()
     collected_no, is_moved, is_frozen = found or (None, False, False)
     if is_frozen:
         return ()
     if collected_no is None:
         return (NOT_COLLECTED,)
-    return (MOVED,) if is_moved else ()
+    if is_moved:
+        return (MOVED,)
+    earlier = connection.execute(_EARLIER, (run, collected_no)).fetchone()
+    return () if earlier is None else (EARLIER_MOVED,)
 
 
 def _as_events(path: Path, rows: Iterable[Mapping[str, Any]]) -> list[Event]:
@@ -233,11 +269,12 @@ def _columns(event: NewEvent) -> dict[str, Any]:
     return plain | {"payload": canonical_json(plain_payload(event.payload))}
 
 
-def _frozen(path: Path, event: NewEvent) -> Finding:
+def _frozen(path: Path, value: str) -> Finding:
     return Finding(
         "E-REGISTER-FROZEN",
-        "本期已封存，不再接收登记。",
+        "本期已封存，不再接收填报；封存的成果没有改动。",
         where=str(path),
-        value=f"运行 {event.run}，{EVENT_LABELS[event.kind]}，对象 {event.subject}",
-        advice="确需更正时先解封（python -m pipeline reopen），写明经办人和理由。",
+        value=value,
+        advice="新交回的材料不会丢，留在原处即可；确需更正时先解封（make reopen），"
+        "写明经办人和理由，再重新回收。",
     )

@@ -85,14 +85,19 @@ def state_rows(state: RegisterState) -> dict[LayerSpec, list[Row]]:
 def write_state(connection: sqlite3.Connection, state: RegisterState) -> None:
     """Put the rows of a state in place of those with the same keys; other rows stay."""
     srs_id = srs_id_of(connection)
-    connection.executemany(
-        f"DELETE FROM {CASE_PATCHES.name} WHERE run = ? AND case_no = ?", list(state.cases)
-    )
     for spec, rows in state_rows(state).items():
         values = stored_values(spec, rows, srs_id)
         connection.executemany(_upsert(spec), values)
         if spec.geometry and rows:
             _widen_extent(connection, spec, rows)
+
+
+def drop_cases(connection: sqlite3.Connection) -> None:
+    """Take out the affected cases: one that was taken back, or lost a patch, has fewer rows."""
+    for spec in (CASES, CASE_PATCHES):
+        connection.execute(
+            f"DELETE FROM {spec.name} WHERE (run, case_no) IN (SELECT run, subject FROM affected)"
+        )
 
 
 def write_runs(connection: sqlite3.Connection, written: Sequence[Event]) -> None:

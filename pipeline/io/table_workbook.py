@@ -5,6 +5,7 @@ Cells hold the very values of the CSV: numbers as numbers, words where nothing c
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from math import ceil
@@ -36,9 +37,17 @@ from pipeline.io.workbooks import (
 )
 
 CONTENTS_SHEET = "目录"
-PAGE_CHARS = 200
+PAGE_CHARS = 218
 """Characters of column width that an A4 page in landscape shows readably."""
+NOTE_SHARE = 0.85
+"""Of a page's width, what notes take: where a page ends is the spreadsheet's to decide."""
+CELL_MARGIN = 1.5
+"""Characters that the margins of a cell take."""
+INDENT = 1.0
+"""Characters that a text stands in."""
 WORDS = (UNKNOWN_ZH, ABSENT_ZH, UNSEEN_ZH)
+CENTRED = ("serial", "unit_code", "source_group", "target_year", "is_sent", "unit", "is_equal")
+"""Columns of short marks, which stand in the middle."""
 RED, RED_FILL, GREY = "#C00000", "#FCE4E4", "#7F7F7F"
 ASSUMED_NOTE_ZH = "本表用到示例口径，待上级文件确认，见表后说明。"
 SIGNATURES_ZH = "填表人：＿＿＿＿＿＿　　审核人：＿＿＿＿＿＿　　日期：＿＿＿＿＿＿"
@@ -103,12 +112,18 @@ def _write_contents(
 def _write_sheet(book: Any, formats: Formats, table: Table, heading: Mapping[str, str]) -> None:
     page = book.add_worksheet(_sheet_name(table))
     page.hide_gridlines(2)
-    page.write_string(0, 0, f"{table.id}　{table.title}", _title(formats))
+    n_keys = sum(column.key in ("serial", "unit_code", "unit_name") for column in table.columns)
+    n_pages = ceil(sum(column.width for column in table.columns) / PAGE_CHARS)
+    # The first columns come again on every page: words that run over them would be cut there.
+    left = n_keys if n_pages > 1 else 0
+    page.write_string(0, 0, table.id if left else f"{table.id}　{table.title}", _title(formats))
+    if left:
+        page.write_string(0, left, table.title, _title(formats))
     page.set_row(0, 28)
     # Few lines above: they stay on the screen with the header when people scroll.
     lines = [heading_line(heading), *([ASSUMED_NOTE_ZH] if table.assumptions else [])]
     for row, line in enumerate(lines, start=1):
-        page.write_string(row, 0, line, _note(formats))
+        page.write_string(row, left, line, _note(formats))
     header = len(lines) + 1
     _write_header(page, formats, table.columns, header)
     row = header
@@ -118,23 +133,42 @@ def _write_sheet(book: Any, formats: Formats, table: Table, heading: Mapping[str
     for values in table.totals:
         row += 1
         _write_row(page, formats, table.columns, (row, values), is_total=True)
-    page.write_string(row + 1, 0, SIGNATURES_ZH, formats.get())
+    page.write_string(row + 1, left, SIGNATURES_ZH, formats.get())
     page.set_row(row + 1, 26)
-    assumed = [f"示例口径，待上级文件确认：{line}" for line in table.assumptions]
-    for number, line in enumerate((*table.notes, *assumed), start=row + 2):
-        page.write_string(number, 0, line, _note(formats))
-    n_keys = sum(column.key in ("serial", "unit_code", "unit_name") for column in table.columns)
+    _write_notes(page, formats, table, (row + 2, left, n_pages))
     page.freeze_panes(header + 1, n_keys)
     if table.rows:
         page.autofilter(header, 0, header + len(table.rows), len(table.columns) - 1)
     page.repeat_rows(header)
-    width = sum(column.width for column in table.columns)
-    n_pages = ceil(width / PAGE_CHARS)
-    if n_pages > 1:
-        page.repeat_columns(0, max(0, n_keys - 1))
-    whole = f"A1:XFD{row + 1}"
-    page.ignore_errors({"number_stored_as_text": whole})
+    if left:
+        page.repeat_columns(0, left - 1)
+    page.ignore_errors({"number_stored_as_text": f"A1:XFD{row + 1}"})
     _print_setup(page, heading, n_pages)
+
+
+def _write_notes(page: Any, formats: Formats, table: Table, place: tuple[int, int, int]) -> None:
+    """The notes below the table, wrapped within the first page; `place`: row, column, pages."""
+    first, left, n_pages = place
+    widths = [column.width for column in table.columns]
+    room = min(PAGE_CHARS, sum(widths) / n_pages) * (1 if n_pages == 1 else NOTE_SHARE)
+    right = left + 1
+    while right + 1 < len(widths) and sum(widths[: right + 2]) <= room:
+        right += 1
+    held = sum(widths[left : right + 1])
+    assumed = [f"示例口径，待上级文件确认：{line}" for line in table.assumptions]
+    style = formats.get(font_color="#7F3F00", font_size=9, text_wrap=True, valign="top")
+    for row, line in enumerate((*table.notes, *assumed), start=first):
+        page.merge_range(row, left, row, right, line, style)
+        page.set_row(row, 13 * ceil(text_width(line) / held) + 3)
+
+
+def text_width(text: str) -> int:
+    """Width in characters of a column: a Chinese character is two wide."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WFA" else 1 for char in text)
+
+
+def _n_lines(text: str, width: float) -> int:
+    return max(1, ceil(text_width(text) / (width - CELL_MARGIN)))
 
 
 def _write_header(page: Any, formats: Formats, columns: Sequence[Column], row: int) -> None:
@@ -150,8 +184,7 @@ def _write_header(page: Any, formats: Formats, columns: Sequence[Column], row: i
     for number, column in enumerate(columns):
         page.write_string(row, number, column.header, style)
         page.set_column(number, number, column.width)
-        # A Chinese character is two wide; the margins of a cell take some.
-        lines = max(lines, ceil(2 * len(column.header) / (column.width - 1.5)))
+        lines = max(lines, _n_lines(column.header, column.width))
     page.set_row(row, 15 * lines + 4)
 
 
@@ -172,7 +205,8 @@ def _write_row(
             page.write_blank(row, number, None, style)
         elif isinstance(cell, str):
             page.write_string(row, number, cell, style)
-            lines = max(lines, ceil(2 * len(cell) / column.width))
+            indent = 0 if column.key in CENTRED else INDENT
+            lines = max(lines, _n_lines(cell, column.width - indent))
         else:
             page.write_number(
                 row, number, float(cell) if isinstance(cell, Decimal) else cell, style
@@ -184,7 +218,8 @@ def _cell_format(formats: Formats, column: Column, cell: Cell, *, is_total: bool
     """The format of a cell; a list has hundreds of thousands, so that kinds of cells are known."""
     kind = cell if isinstance(cell, str) and cell in WORDS else type(cell)
     is_risky = isinstance(cell, str) and cell.startswith(RISKY)
-    key = (column.unit, column.is_check and bool(cell), kind, is_risky, is_total)
+    is_centred = column.key in CENTRED
+    key = (column.unit, column.is_check and bool(cell), kind, is_risky, is_total, is_centred)
     if key not in formats.known:
         formats.known[key] = _new_format(formats, column, cell, is_total=is_total)
     return formats.known[key]
@@ -196,13 +231,16 @@ def _new_format(formats: Formats, column: Column, cell: Cell, *, is_total: bool)
         style |= {"bold": True, "bg_color": LOCKED_FILL}
     if isinstance(cell, str):
         style |= {"num_format": "@", "text_wrap": True}
+        # Apart from the figure in the cell before it.
+        style |= {"align": "center"} if column.key in CENTRED else {"indent": 1}
         if cell.startswith(RISKY):
             style["quote_prefix"] = True
         if cell in WORDS:
             style |= {"align": "center", "font_color": GREY, "italic": True}
+            style.pop("indent", None)
     elif isinstance(cell, Decimal):
         style["num_format"] = "#,##0.00"
-    elif column.unit in COUNT_UNITS:
+    elif column.unit in COUNT_UNITS or column.key in CENTRED:
         style |= {"num_format": "0", "align": "center"}
     if column.is_check and cell not in (0, None) and not isinstance(cell, str):
         style |= {"font_color": RED, "bg_color": RED_FILL, "bold": True}

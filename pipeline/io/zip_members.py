@@ -75,7 +75,7 @@ def open_zip(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
         _require_small_directory(path, where)
         archive = zipfile.ZipFile(path)
     except _BROKEN as problem:
-        raise broken_zip(where, str(problem)) from problem
+        raise broken_zip(where, "打不开") from problem
     with archive:
         yield archive
 
@@ -110,7 +110,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> 
             while piece := stream.read(CHUNK_BYTES):
                 yield piece
     except _BROKEN as problem:
-        raise broken_zip(where, str(problem)) from problem
+        raise broken_zip(where, f"解不开：{short(info.filename)}") from problem
 
 
 def broken_zip(where: str, value: str) -> InputError:

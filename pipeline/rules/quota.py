@@ -21,7 +21,7 @@ from pipeline.rules.quota_rules import QuotaRules
 from pipeline.rules.recognised import is_new_known, is_violation
 from pipeline.rules.rectification import NO_OUTCOME, Outcome
 from pipeline.rules.rounding import half_up
-from pipeline.rules.row_values import integer_of, real_of, unit_of
+from pipeline.rules.row_values import OUTSIDE, integer_of, real_of, unit_of
 
 Row = Mapping[str, Any]
 
@@ -74,12 +74,16 @@ class UnitLinkage:
     deduction_after_mu100: int | None
     rank: Decimal | None
     """In mode rank_table: place by cultivated land before netting, mean of tied places."""
-    award_mu100: int
+    award_mu100: int | None
+    """In mode rank_table; None if the ranking can not be worked out."""
     multiplier: Decimal
     """1, or more after a deduction the year before."""
     is_repeat_known: bool
     is_capped: bool
     """At the unit's quota."""
+    wanted_before_mu100: int | None
+    """The deduction before netting as if there were no cap."""
+    wanted_after_mu100: int | None
     unknown_new: int
     """Patches whose earlier use is unknown: their whole area counts as new."""
     unknown_base: int
@@ -121,7 +125,7 @@ def linkage(
     """Every unit's deduction, in the order given, then units that only patches name.
 
     Those (land outside every township, or a township that no longer exists) are worked out by
-    coefficient, but take no place among the townships.
+    coefficient, but take no place among the townships; nor does `OUTSIDE` if it is given.
     """
     held: dict[str, list[PatchLinkage]] = {code: [] for code in units}
     for patch in patches:
@@ -184,6 +188,8 @@ def _places(
         return None
     areas: dict[str, int] = {}
     for code in units:
+        if code == OUTSIDE:
+            continue
         known = [patch.cultivated_mu100 for patch in held[code]]
         if None in known:
             return {}
@@ -206,10 +212,10 @@ def _unit_linkage(
     multiplier = rules.repeat_multiplier if facts.is_repeat else Decimal(1)
     place = None if places is None else places.get(code)
     before, after = _exact_deductions(patches, rules)
-    is_known = not unknown_base
+    is_known, is_ranked = not unknown_base, True
     if places is not None:
         before = after = Fraction(0) if place is None else place.deduct_mu100
-        is_known = bool(places)
+        is_known = is_ranked = bool(places) or code == OUTSIDE
     limits = _Limits(rules, facts, Fraction(multiplier))
     return UnitLinkage(
         unit_code=code,
@@ -227,10 +233,12 @@ def _unit_linkage(
         deduction_before_mu100=limits.apply(before) if is_known else None,
         deduction_after_mu100=limits.apply(after) if is_known else None,
         rank=None if place is None else place.rank,
-        award_mu100=0 if place is None else half_up(place.award_mu100),
+        award_mu100=(0 if place is None else half_up(place.award_mu100)) if is_ranked else None,
         multiplier=multiplier,
         is_repeat_known=facts.is_repeat is not None,
         is_capped=is_known and limits.is_capped(after),
+        wanted_before_mu100=limits.uncapped(before) if is_known else None,
+        wanted_after_mu100=limits.uncapped(after) if is_known else None,
         unknown_new=sum(not patch.is_new_known for patch in patches)
         if rules.base == "new_construction"
         else 0,
@@ -251,6 +259,9 @@ class _Limits:
         cap = self._cap()
         wanted = self._wanted(exact_mu100)
         return half_up(wanted if cap is None else min(wanted, cap))
+
+    def uncapped(self, exact_mu100: Fraction) -> int:
+        return half_up(self._wanted(exact_mu100))
 
     def is_capped(self, exact_mu100: Fraction) -> bool:
         cap = self._cap()

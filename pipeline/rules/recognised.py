@@ -104,8 +104,9 @@ def _outlined(row: Row, prefix: str) -> dict[str, Area]:
 def year_union(rows: Iterable[Row], check_year: int, runs: Sequence[str]) -> list[Row]:
     """The patches of all runs of a check year, every lineage once: as its latest run has it.
 
-    `runs` are in the order of their registration; runs that are not named do not count, nor do
-    withdrawn patches, so that an earlier period's record stands again. Sorted by lineage.
+    What a later run has not judged yet does not take back what an earlier one has signed. `runs`
+    are in the order of their registration; runs that are not named do not count, nor do withdrawn
+    patches, so that an earlier period's record stands again. Sorted by lineage.
     """
     order = {run: number for number, run in enumerate(runs)}
     latest: dict[str, Row] = {}
@@ -121,5 +122,5 @@ def year_union(rows: Iterable[Row], check_year: int, runs: Sequence[str]) -> lis
     return [latest[lineage] for lineage in sorted(latest)]
 
 
-def _age(row: Row, order: Mapping[str, int]) -> tuple[int, str]:
-    return order[row["run"]], str(row["patch_id"])
+def _age(row: Row, order: Mapping[str, int]) -> tuple[bool, int, str]:
+    return signed_judgement(row) is not None, order[row["run"]], str(row["patch_id"])

@@ -54,11 +54,6 @@ class RunSummary:
     """Whether anything but sealing was written after that."""
     is_frozen: bool
 
-    @property
-    def needs_collected(self) -> bool:
-        """Whether a collection that appends nothing more must still write `collected`."""
-        return self.collected_no is None or self.is_moved
-
 
 @dataclass(frozen=True)
 class RegisterState:
@@ -69,7 +64,7 @@ class RegisterState:
     surveys: Mapping[Key, Row]
     """By run and patch id: `SURVEYS` and "wkb"."""
     cases: Mapping[Key, Row]
-    """By run and case number: `CASES` and the list "patch_ids"."""
+    """By run and case number: `CASES` and the list "patch_ids"; none that was taken back."""
     county_inputs: Mapping[Key, Row]
     """By run and subject: `COUNTY_INPUTS`; "" where no document is named, as it is in the key."""
     ledger: tuple[Row, ...]
@@ -140,6 +135,7 @@ def replay(events: Iterable[Event]) -> RegisterState:
                 "patch_ids": list(event.payload["patch_ids"]),
             }
             for (run, case_no), event in latest["case_recorded"].items()
+            if not is_empty_case(event.payload)
         },
         county_inputs={
             key: _input_row(event) for key, event in latest["county_input_recorded"].items()
@@ -150,6 +146,14 @@ def replay(events: Iterable[Event]) -> RegisterState:
         runs=runs,
         head_hash=head_hash,
     )
+
+
+def is_empty_case(payload: Mapping[str, Any]) -> bool:
+    """Whether nothing of a case is left but its number: that is how the bureau takes one back.
+
+    A remark may say why.
+    """
+    return all(value in (None, []) for name, value in payload.items() if name != "remark")
 
 
 def advance(summary: RunSummary | None, event: Event) -> RunSummary:

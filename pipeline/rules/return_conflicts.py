@@ -140,7 +140,7 @@ def _refused(one: Accepted, group: Sequence[Accepted], adopted: Accepted | None)
     elif any(other.received.source_file == received.source_file for other in others):
         problem = Finding(
             "E-RETURN-DUPLICATE",
-            f"同一份文件里“{one.event.subject}”填了几次，内容不同：{places}。",
+            f"同一份文件里“{one.shown_subject}”填了几次，内容不同：{places}。",
             received.where,
             content,
             "同一对象只填一次",
@@ -149,7 +149,7 @@ def _refused(one: Accepted, group: Sequence[Accepted], adopted: Accepted | None)
     else:
         problem = Finding(
             "E-RETURN-CONFLICT",
-            f"“{one.event.subject}”在几份文件里的填报不同：{places}。",
+            f"“{one.shown_subject}”在几份文件里的填报不同：{places}。",
             received.where,
             content,
             "几份填报内容相同，或只留一份",

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline.rules.payloads import plain_payload
+import numpy as np
+import shapely
+
+from pipeline.rules.payloads import OUTLINE, plain_payload
+from pipeline.rules.replay import RegisterState
 from pipeline.schema.events import Event, EventKind, NewEvent
 
 CORRECTED_ZH = "更正"
@@ -16,6 +20,15 @@ HUMAN_KINDS: frozenset[EventKind] = frozenset(
     {"finding_accepted", "photo_accepted", "survey_accepted", "judgement_signed"}
 )
 """What people said of a patch; it stays when the patch is withdrawn."""
+
+_MARKS: tuple[tuple[EventKind, str], ...] = (
+    ("finding_accepted", "filled_date"),
+    ("judgement_signed", "judged_date"),
+)
+"""Columns that tell whether a patch has one."""
+
+SAME_LAND_SHARE = 0.5
+"""Of the smaller outline: with less in common, two outlines are not the same land."""
 
 _Key = tuple[str, str, str]
 
@@ -75,6 +88,58 @@ def patch_events(
         if payload is not None and patch not in registered
     ]
     return [*changed, *gone]
+
+
+def renumbered(
+    registered: Mapping[str, Mapping[str, Any]],
+    standing: Mapping[str, Mapping[str, Any]],
+    said: Iterable[str],
+) -> list[str]:
+    """Patches of which people have said something, whose id now stands for other land; sorted.
+
+    `standing`: patch id → its row in the register, `said`: those that people have spoken of.
+    """
+    both = [patch for patch in sorted(said) if patch in registered and patch in standing]
+    if not both:
+        return []
+    now, then = (
+        shapely.from_wkb([rows[patch][OUTLINE] for patch in both])
+        for rows in (registered, standing)
+    )
+    shared_m2 = shapely.area(shapely.intersection(now, then))
+    smaller_m2 = np.minimum(shapely.area(now), shapely.area(then))
+    return [
+        patch
+        for patch, is_other in zip(both, shared_m2 < SAME_LAND_SHARE * smaller_m2, strict=True)
+        if is_other
+    ]
+
+
+def unreturned(
+    accepted: Iterable[NewEvent], state_keys: Iterable[tuple[EventKind, str]]
+) -> dict[EventKind, list[str]]:
+    """What the register holds but no accepted record states now: its subjects by kind, sorted."""
+    stated = {(event.kind, event.subject) for event in accepted}
+    found: dict[EventKind, list[str]] = {}
+    for kind, subject in sorted(set(state_keys) - stated):
+        found.setdefault(kind, []).append(subject)
+    return found
+
+
+def standing_records(state: RegisterState, run: str) -> list[tuple[EventKind, str]]:
+    """Kind and subject of what people said in a run and what counts now; photos add up."""
+    found: list[tuple[EventKind, str]] = []
+    for (of_run, patch), row in state.patches.items():
+        if of_run == run and not row["is_withdrawn"]:
+            found += [(kind, patch) for kind, name in _MARKS if row[name] is not None]
+    found += [("case_recorded", case) for of_run, case in state.cases if of_run == run]
+    found += [
+        ("county_input_recorded", subject)
+        for (of_run, subject), row in state.county_inputs.items()
+        # A figure that was taken back is stated as zero.
+        if of_run == run and row["value_mu"]
+    ]
+    return found
 
 
 def said_of(patches: Sequence[str], events: Iterable[Event]) -> list[str]:

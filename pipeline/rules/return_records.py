@@ -55,6 +55,12 @@ class Accepted:
     event: NewEvent
     notices: tuple[Finding, ...] = ()
 
+    @property
+    def shown_subject(self) -> str:
+        """The subject for people: keys made of codes as they were written on the form."""
+        is_key = self.received.record_kind in ("county_input", "decision")
+        return self.received.subject if is_key else self.event.subject
+
 
 @dataclass(frozen=True)
 class Rejected:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from pipeline.rules.replay import is_empty_case
 from pipeline.rules.return_findings import check_locked, refuse_patch
 from pipeline.rules.return_records import Accepted, Outcome, Received, Task, reject
 from pipeline.rules.return_values import Reading, is_blank, label_of
@@ -213,5 +214,7 @@ def _doubt_case(reading: Reading, values: Values, patches: list[str]) -> None:
     due, paid = values["fine_due_yuan"], values["fine_paid_yuan"]
     if due is not None and paid is not None and paid > due:
         reading.doubt("罚款实收大于应收。", f"{paid:g}")
-    if not patches:
+    if is_empty_case({**values, "patch_ids": patches}):
+        reading.doubt("只写了案号，按撤销这个案件登记，统计不再计它。")
+    elif not patches:
         reading.doubt("案件没有写图斑编号，不能归到乡镇。")

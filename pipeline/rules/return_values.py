@@ -26,7 +26,14 @@ _SERIAL = re.compile(r"\d{5}(\.\d+)?")
 _SERIAL_ORIGIN = datetime.date(1899, 12, 30)
 FIRST_DATE, LAST_DATE = "1950-01-01", "2099-12-31"
 
-OTHER_LABELS = {"patch_ids": "图斑编号", "is_adopted": "采用", "decision_reason": "裁决理由"}
+OTHER_LABELS = {
+    "patch_ids": "图斑编号",
+    "is_adopted": "采用",
+    "decision_reason": "裁决理由",
+    "row": "行号",
+    "decided_by": "裁决人",
+    "reason": "裁决理由",
+}
 """Columns of forms that are no fields of the register."""
 
 

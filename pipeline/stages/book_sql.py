@@ -213,7 +213,7 @@ def _of_quota(unit: str, group: str, column: str, settings: Settings) -> Recipe 
         base = f"counted_cultivated_{suffix}"
         if settings["base"] == "new_construction":
             base = f"coalesce(counted_new_{suffix}, counted_area_{suffix})"
-        return _patches(unit, group).also(VIOLATION).sum(f"coalesce({base}, 0)", suffix)
+        return _patches(unit, group).also(VIOLATION).sum(base, suffix)
     account, _, entry = column.removesuffix("_mu").partition("_")
     if unit == "total" or group == "detected" or (account, entry) not in ENTRIES:
         return None

@@ -35,6 +35,8 @@ class Stage:
     """Folders beside its own that it replaces as a whole."""
     keeps_edits: bool = False
     """Whether people may fill in its results, which must then not be lost when it runs again."""
+    is_sealed: bool = False
+    """Whether its results may not change while the run is sealed."""
     also_stale: Callable[[RunConfig, RunPaths], tuple[str, ...]] = lambda _run, _paths: ()
     """Further reasons to run, in Chinese: of what it changes outside its own folders."""
 
@@ -272,6 +274,7 @@ STAGES: tuple[Stage, ...] = (
         },
         needs_county=True,
         uses_rules=True,
+        is_sealed=True,
     ),
     Stage(
         "report",

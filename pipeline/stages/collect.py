@@ -11,13 +11,21 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from pipeline.delivery.closing_forms import decisions, form_titles
+from pipeline.errors import Finding, InputError
 from pipeline.io.receipts import write_missing, write_receipts, write_summary
-from pipeline.io.register import Register, open_register, write_snapshot
+from pipeline.io.register import Register, open_register, require_open, write_snapshot
 from pipeline.io.returned_archives import open_returns
 from pipeline.io.workbooks import write_workbook
 from pipeline.rules.replay import RegisterState
-from pipeline.rules.return_events import missing_events, patch_events, said_of
-from pipeline.rules.return_records import Accepted
+from pipeline.rules.return_events import (
+    missing_events,
+    patch_events,
+    renumbered,
+    said_of,
+    standing_records,
+    unreturned,
+)
+from pipeline.rules.return_records import Accepted, Task
 from pipeline.rules.returns import Verdict
 from pipeline.schema.events import NewEvent
 from pipeline.stages.collect_postings import posting_events
@@ -29,6 +37,7 @@ from pipeline.stages.collect_receipts import (
     notices_of,
     receipt_rows,
     summarise,
+    unreturned_notices,
 )
 from pipeline.stages.collect_task import Material, load_material
 from pipeline.stages.collect_verdict import judge
@@ -37,9 +46,13 @@ from pipeline.stages.package_material import heading
 
 
 def run(context: StageContext) -> StageReport:
-    """Read all returns, write the register, then what people read."""
-    material = load_material(context)
+    """Read all returns, write the register, then what people read.
+
+    Raises `InputError`, E-REGISTER-FROZEN if the run is sealed.
+    """
     paths, run_name = context.paths, context.run.run
+    require_open(paths.register(context.run.county_code), run_name)
+    material = load_material(context)
     with open_returns(paths.returns) as files:
         gathered = gather(files, material, form_titles())
         verdict = judge(context, material, gathered)
@@ -57,13 +70,14 @@ def _register(
     """Bring the register up to date; the withdrawn patches of which people have said something."""
     name, at, task = context.run.run, context.recorded_at, material.task
     events = register.events(name)
+    _require_same_land(material, register)
     events += register.append(patch_events(name, task.patches, events, task.after_date), at)
     for wanted in _batches(verdict.accepted):
         events += register.append(missing_events(wanted, events), at)
     register.append(posting_events(context, material, register), at)
     state = register.state()
-    # A run without patches and returns is in the register only once it says so here.
-    if name not in state.runs or state.runs[name].needs_collected:
+    # Also a run without patches and returns, which is in the register only once it says so here.
+    if register.needs_collected(name):
         counts = {
             "received": len(verdict.outcomes),
             "accepted": len(verdict.accepted),
@@ -74,6 +88,25 @@ def _register(
         patch for (run, patch), row in state.patches.items() if run == name and row["is_withdrawn"]
     ]
     return said_of(gone, register.events(name))
+
+
+def _require_same_land(material: Material, register: Register) -> None:
+    """Refuse patches that were numbered anew: what was said of one would count for another."""
+    task, state = material.task, register.state()
+    standing = {patch: row for (run, patch), row in state.patches.items() if run == task.run}
+    said = said_of(list(standing), register.events(task.run))
+    if other := renumbered(task.patches, standing, said):
+        raise InputError(
+            Finding(
+                "E-REGISTER-STATE",
+                f"有 {len(other)} 个图斑的编号现在指另一块地，而台账里已有它们的核查、判定或案件。",
+                f"运行 {task.run}",
+                "、".join(other[:20]),
+                "已有人填报的图斑，编号和地块不变",
+                "多半是收到填报以后改了影像、图层或提取设置：改回原来的，重新运行 make quarter；"
+                "确要改的，另立一个运行编号重新下发。台账没有改动。",
+            )
+        )
 
 
 def _batches(accepted: Iterable[Accepted]) -> list[list[NewEvent]]:
@@ -112,5 +145,14 @@ def _report(
     write_summary(paths.collect_summary, summary)
     return StageReport(
         counts_of(summary, len(missing), verdict.rivals),
-        notices_of(verdict.outcomes, len(missing), len(gathered.files), withdrawn),
+        (
+            *notices_of(verdict.outcomes, len(missing), len(gathered.files), withdrawn),
+            *_unreturned(state, verdict, task),
+        ),
     )
+
+
+def _unreturned(state: RegisterState, verdict: Verdict, task: Task) -> tuple[Finding, ...]:
+    """Nobody is to be surprised by what was accepted once and still counts."""
+    accepted = (one.event for one in verdict.accepted)
+    return unreturned_notices(unreturned(accepted, standing_records(state, task.run)), task)

@@ -10,6 +10,7 @@ from pipeline.delivery.sheets import Value
 from pipeline.errors import CODES, Finding, Severity
 from pipeline.rules.return_conflicts import Rival
 from pipeline.rules.return_records import Accepted, Outcome, Task
+from pipeline.schema.events import EVENT_LABELS, EventKind
 from pipeline.schema.returned import ReturnedFile
 from pipeline.stages.collect_reading import is_bureau
 from pipeline.stages.context import Number
@@ -37,7 +38,7 @@ def receipt_rows(outcomes: Iterable[Outcome], task: Task) -> list[list[str]]:
                 received.sha256,
                 kinds[received.record_kind],
                 "" if received.row_no is None else str(received.row_no),
-                one.event.subject if isinstance(one, Accepted) else received.subject,
+                one.shown_subject if isinstance(one, Accepted) else received.subject,
                 ACCEPTED_ZH if isinstance(one, Accepted) else REJECTED_ZH,
                 problems[0].code if problems else "",
                 *(
@@ -53,7 +54,7 @@ def receipt_rows(outcomes: Iterable[Outcome], task: Task) -> list[list[str]]:
 def _joined(texts: Iterable[str]) -> str:
     """Different texts once each, on one line."""
     lines = (" ".join(text.split()) for text in texts)
-    return "；".join(dict.fromkeys(line for line in lines if line))
+    return "；".join(dict.fromkeys(line for line in lines if line)).replace("。；", "；")
 
 
 def _said(notice: Finding) -> str:
@@ -202,7 +203,7 @@ def notices_of(
             )
         )
     if codes := sorted(_codes(outcomes).items()):
-        reasons = "，".join(f"{CODES[code]} {n} 条" for code, n in codes)
+        reasons = "；".join(f"{CODES[code]} {n} 条" for code, n in codes)
         what = f"退回填报 {sum(n for _, n in codes)} 条。"
         advice = f"逐条见 {RECEIPTS}，退给填报人改正后再交，再次回收即可。"
         notices.append(_notice("N-RETURN-REJECTED", what, reasons, advice))
@@ -226,6 +227,38 @@ def notices_of(
             )
         )
     return tuple(notices)
+
+
+def unreturned_notices(found: Mapping[EventKind, Sequence[str]], task: Task) -> tuple[Finding, ...]:
+    """What still counts though no file that came back states it now."""
+    if not found:
+        return ()
+    listed = "；".join(
+        f"{EVENT_LABELS[kind]} {len(subjects)} 条"
+        f"（{'、'.join(_in_words(kind, subject, task) for subject in subjects[:5])}"
+        f"{'……' if len(subjects) > 5 else ''}）"
+        for kind, subjects in found.items()
+    )
+    return (
+        _notice(
+            "N-RETURN-DOUBT",
+            f"台账里有 {sum(map(len, found.values()))} 条以前接收的记录，"
+            "这一次的材料里没有，或者被退回了；统计仍按它们计。",
+            listed,
+            "材料只是移走的不用管。案号写错改过的，在 cases.xlsx 里另留一行只写原来的案号，"
+            "即撤销；文号、年度、单位改过的，在 county_inputs.xlsx 里照原来的写一行，数值填 0；"
+            "填报互相矛盾的，在 decisions.xlsx 里裁决。",
+        ),
+    )
+
+
+def _in_words(kind: EventKind, subject: str, task: Task) -> str:
+    if kind != "county_input_recorded":
+        return subject
+    item, unit, *rest = subject.split("|", maxsplit=3)
+    label = task.codes["county_input"].labels.get(item, item)
+    names = {task.county_code: task.county_name, **task.townships}
+    return " ".join(word for word in (label, names.get(unit, unit), *rest) if word)
 
 
 def _notice(code: str, what: str, value: str, advice: str) -> Finding:

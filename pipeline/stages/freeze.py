@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config.models import RunConfig
 from pipeline.errors import Finding, InputError, Severity, UsageError, VerifyError
 from pipeline.io.atomic import replace_text
 from pipeline.io.digests import DigestCache, content_digest
-from pipeline.io.register import open_register, read_events, verify_register
+from pipeline.io.register import open_register, read_events, verify_register, write_snapshot
 from pipeline.io.reports import json_text, read_json
 from pipeline.io.runs import RunPaths
+from pipeline.io.vectors import read_layer
+from pipeline.rules.replay import replay
 from pipeline.schema.events import Event, NewEvent
+from pipeline.schema.register_layers import REGISTERED
 from pipeline.stages.catalogue import stages_of
 from pipeline.stages.context import StageContext
 from pipeline.stages.runner import plan_stage
@@ -20,6 +25,8 @@ from pipeline.stages.verify import verify_run
 
 LAST_NEEDED = "statistics"
 """The stage that must be done and up to date."""
+CLOSING = ("collect", LAST_NEEDED)
+"""Stages of `make close`; those before are of `make quarter`."""
 
 
 def freeze(context: StageContext, by: str, reason: str) -> Event:
@@ -107,7 +114,7 @@ def _require_sound(run: RunConfig, paths: RunPaths) -> None:
                 "E-VERIFY-CONTENT",
                 f"阶段 {stage.name}（{stage.label_zh}）不是最新的：{reason}",
                 run,
-                "运行 make close 到不再有变化，核对后再封存。",
+                f"运行 {_target(stage.name)} 到不再有变化，核对后再封存。",
             )
             for reason in plan.reasons
         ]
@@ -117,8 +124,28 @@ def _require_sound(run: RunConfig, paths: RunPaths) -> None:
         findings += verify_run(paths, stages)
         findings += verify_register(paths.register(run.county_code))
     blocking = [finding for finding in findings if finding.severity is Severity.BLOCK]
-    if blocking:
+    if blocking or (blocking := _check_snapshot(run, paths)):
         raise VerifyError(blocking)
+
+
+def _target(stage: str) -> str:
+    return "make close" if stage in CLOSING else "make quarter，再运行 make close"
+
+
+def _check_snapshot(run: RunConfig, paths: RunPaths) -> list[Finding]:
+    """Whether the books were made from the register as it stands, not from another copy of it."""
+    state = replay(read_events(paths.register(run.county_code)))
+    crs = read_layer(paths.snapshot, REGISTERED).crs
+    with TemporaryDirectory() as folder:
+        fresh = Path(folder) / paths.snapshot.name
+        write_snapshot(
+            fresh, state, state.runs_until(run.run), None if crs is None else crs.to_wkt()
+        )
+        if content_digest(fresh) == content_digest(paths.snapshot):
+            return []
+    what = "账表所依据的台账与现在的台账不同：台账可能换成了旧的备份，或别处的台账。"
+    advice = "核对台账文件；确认无误后删去本期的 collect 文件夹，再运行 make close。"
+    return [_finding("E-REGISTER-STATE", what, run, advice)]
 
 
 def _digests(paths: RunPaths) -> dict[str, str]:

@@ -15,8 +15,9 @@ from pipeline.io.runs import RunPaths
 from pipeline.rules.payloads import LINE_KEYS, OUTLINE, PAYLOAD_KEYS
 from pipeline.rules.replay import Key, RegisterState, replay
 from pipeline.schema.codes import CodeTable
-from pipeline.schema.events import EVENT_LABELS, Event
+from pipeline.schema.events import EVENT_LABELS, Event, EventKind
 from pipeline.schema.fields import FIELDS
+from pipeline.schema.register_layers import CASE_COLUMNS
 from pipeline.units import format_mu100
 
 SHORT_HASH = 12
@@ -72,7 +73,13 @@ def log(paths: RunPaths, county_code: str, patch: str) -> list[str]:
     events = read_events(place)
     state = replay(events)
     patches = _patches_named(state, patch)
-    cases = [key for key in state.cases if key[1] == patch]
+    cases = sorted(
+        {
+            (event.run, event.subject)
+            for event in events
+            if event.kind == "case_recorded" and event.subject == patch
+        }
+    )
     if not patches and not cases:
         raise UsageError(
             Finding(
@@ -87,7 +94,10 @@ def log(paths: RunPaths, county_code: str, patch: str) -> list[str]:
     subjects = set(patches) | set(cases) | _cases_of(events, patches)
     codes = _load_code_tables()
     lines = [_patch_heading(state.patches[key], codes) for key in patches]
-    lines += [f"案件 {case_no}，运行 {run}" for run, case_no in cases]
+    lines += [
+        f"案件 {case_no}，运行 {run}{'' if (run, case_no) in state.cases else '，已撤销'}"
+        for run, case_no in cases
+    ]
     return [*lines, *_history(events, subjects, codes)]
 
 
@@ -183,15 +193,16 @@ def _changes(before: Mapping[str, Any], event: Event, codes: Mapping[str, CodeTa
         if value == was or name in _NAMED_ALREADY:
             continue
         if name == OUTLINE:
-            changes.append(f"{_label(name)}：{'已改动' if before else '已存'}")
+            changes.append(f"{_label(name, event.kind)}：{'已改动' if before else '已存'}")
             continue
         earlier = f"{_shown(name, was, codes)} → " if before else ""
-        changes.append(f"{_label(name)}：{earlier}{_shown(name, value, codes)}")
+        changes.append(f"{_label(name, event.kind)}：{earlier}{_shown(name, value, codes)}")
     return changes
 
 
-def _label(name: str) -> str:
-    if name in OTHER_LABELS:
+def _label(name: str, kind: EventKind) -> str:
+    # A case has a day of decision too, which is no day of ours.
+    if name in OTHER_LABELS and (name not in CASE_COLUMNS or kind != "case_recorded"):
         return OTHER_LABELS[name]
     return FIELDS[name].label_zh.partition("（")[0] if name in FIELDS else name
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.config.load import RULES_DIR, load_rules
 from pipeline.config.models import RunConfig
-from pipeline.errors import Finding, Severity
+from pipeline.errors import Finding, InputError, Severity
 from pipeline.io.atomic import staging_folder
 from pipeline.io.code_digest import code_digest
 from pipeline.io.digests import DigestCache, FileDigest, digest_tree
@@ -90,6 +90,8 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
     if plan.is_current and plan.manifest is not None:
         cache.save()
         return Outcome(stage, False, plan.manifest.counts, plan.manifest.notices)
+    if stage.is_sealed and paths.seal.is_file():
+        raise _is_sealed(stage, plan)
     # pandas takes most of a second to import; the kernels leave Python idle meanwhile.
     threading.Thread(target=importlib.import_module, args=(TABLES_MODULE,), daemon=True).start()
     close_handles()
@@ -117,6 +119,18 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
     write_manifest(paths.manifest(stage.name), finished)
     cache.save()
     return Outcome(stage, True, report.counts, (*report.notices, *kept))
+
+
+def _is_sealed(stage: Stage, plan: Plan) -> InputError:
+    return InputError(
+        Finding(
+            "E-REGISTER-FROZEN",
+            f"本期已封存，{stage.label_zh}不再重算，封存的成果没有改动。",
+            where=f"阶段 {stage.name}",
+            value=" ".join(plan.reasons),
+            advice="要更正的，先用 make reopen 写明经办人和理由解封；不更正的不用处理。",
+        )
+    )
 
 
 def verify_stage(

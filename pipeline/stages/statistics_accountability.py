@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipeline.config.models import RunConfig
 from pipeline.delivery.tables.clocks import clocks_table
-from pipeline.delivery.tables.layout import DETECTED, ISSUED, Frame, Unit
+from pipeline.delivery.tables.layout import DETECTED, ISSUED, OUTSIDE, OUTSIDE_ZH, Frame, Unit
 from pipeline.delivery.tables.ratio import RatioLine, ratio_table
 from pipeline.delivery.tables.table import Table
 from pipeline.delivery.tables.talks import talk_key, talks_table
@@ -62,7 +62,7 @@ def _ratio_lines(books: Books, frame: Frame) -> Iterator[RatioLine]:
         for period, rows in held.items()
     }
     county = Unit(frame.county_code, frame.county_name, frame.observed_ratio)
-    for unit in (county, *frame.units):
+    for unit in (county, *frame.units, *_former_units(frame, issued["year"])):
         for period, rows in issued.items():
             is_county = unit is county
             yield RatioLine(
@@ -70,10 +70,16 @@ def _ratio_lines(books: Books, frame: Frame) -> Iterator[RatioLine]:
                 unit.name,
                 period,
                 is_county,
-                unit.is_unseen,
+                unit.observed_ratio,
                 [row for row in rows if is_county or unit_of(row) == unit.code],
                 {kind: _stated(books, item, unit.code) for kind, item in DENOMINATORS.items()},
             )
+
+
+def _former_units(frame: Frame, rows: Sequence[Record]) -> list[Unit]:
+    """Of earlier periods of the year, where this one has no land: a township that was merged."""
+    codes = sorted({unit_of(row) for row in rows} - {unit.code for unit in frame.units})
+    return [Unit(code, OUTSIDE_ZH if code == OUTSIDE else f"原乡镇 {code}", None) for code in codes]
 
 
 def _stated(books: Books, item: str, unit_code: str) -> list[Record]:

@@ -45,6 +45,7 @@ class Books:
     """Everything of a run that tables are made from; NULL is None in every row."""
 
     run: str
+    county_code: str
     runs: list[str]
     """Of the snapshot, in time; the own one last."""
     check_year: int
@@ -82,7 +83,8 @@ def read_books(context: StageContext) -> Books:
     registered = read_layer(paths.snapshot, REGISTERED)
     rows = records(registered, REGISTERED)
     cases, links = _table(context, CASES), _table(context, CASE_PATCHES)
-    order = _run_order(rows, run.run)
+    inputs = _table(context, COUNTY_INPUTS)
+    order = _run_order(rows, inputs, run.run)
     closed = _closed(context, rows, cases, links)
     own = [n for n, row in enumerate(rows) if row["run"] == run.run and not row["is_withdrawn"]]
     own.sort(key=lambda n: str(rows[n]["patch_id"]))
@@ -94,6 +96,7 @@ def read_books(context: StageContext) -> Books:
     outcomes = _outcomes(context, run.run, rows, cases, links)
     return Books(
         run=run.run,
+        county_code=run.county_code,
         runs=order,
         check_year=year,
         on=on,
@@ -113,7 +116,7 @@ def read_books(context: StageContext) -> Books:
         case_patches=[
             row for row in links if row["run"] == run.run and str(row["patch_id"]) in kept
         ],
-        county_inputs=_table(context, COUNTY_INPUTS),
+        county_inputs=inputs,
         ledger=_table(context, LEDGER),
         surveys=surveys[is_own].reset_index(drop=True),
         townships=closed_townships(
@@ -122,9 +125,12 @@ def read_books(context: StageContext) -> Books:
     )
 
 
-def _run_order(rows: Sequence[Record], own: str) -> list[str]:
-    """Runs as their images follow each other; the snapshot holds none later than the own one."""
-    latest: dict[str, str] = {}
+def _run_order(rows: Sequence[Record], inputs: Sequence[Record], own: str) -> list[str]:
+    """Runs as their images follow each other; the snapshot holds none later than the own one.
+
+    A run without a patch is known by what was stated in it alone, and comes first.
+    """
+    latest = dict.fromkeys((own, *(str(row["run"]) for row in inputs)), "")
     for row in rows:
         name = str(row["run"])
         latest[name] = max(latest.get(name, ""), str(row["after_date"] or ""))

@@ -28,7 +28,7 @@ def quota_books(books: Books, frame: Frame, assumptions: tuple[str, ...]) -> Quo
     year = books.check_year + 1
     facts = unit_facts(
         codes,
-        books.county_inputs,
+        inputs_in_order(books),
         deducted_by_unit(books.ledger, books.check_year, books.run),
         books.check_year,
         [unit.code for unit in frame.units if unit.is_unseen],
@@ -54,6 +54,11 @@ def quota_books(books: Books, frame: Frame, assumptions: tuple[str, ...]) -> Quo
         assumptions=assumptions,
         rule_ids=rules.rule_ids,
     )
+
+
+def inputs_in_order(books: Books) -> list[Record]:
+    """County inputs by the order of their runs: of one statement made again the last counts."""
+    return sorted(books.county_inputs, key=lambda row: books.runs.index(row["run"]))
 
 
 def _coefficients(rules: QuotaRules) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,7 @@ from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages.context import StageContext
 from pipeline.stages.layers import supplied_layers
 from pipeline.stages.statistics_books import Books
+from pipeline.stages.statistics_quota import inputs_in_order
 
 RECORDS, ROWS = "条", "项"
 
@@ -129,21 +131,40 @@ def _ledger(books: Books, tables: Tables) -> Iterator[Identity]:
     findings = check_ledger(books.ledger)
     broken = [found for found in findings if found.severity is Severity.BLOCK]
     yield Identity("指标账：凭证平衡、期末数与各项相符", "不符项数", len(broken), "应为", 0, ROWS)
+    odd = [found for found in findings if found.severity is Severity.NOTICE]
+    name = "指标账：期末为负、返还多于扣减的账户"
+    yield Identity(name, "个数", len(odd), unit=PIECES, is_note=True)
     year = books.check_year + 1
-    stated = [
-        _mu100(row["value_mu"])
-        for row in books.county_inputs
-        if row["item"] == "quota_deducted" and row["year"] == year
-    ]
-    if stated and len({row["run"] for row in books.county_inputs}) == 1:
-        quota = tables["T05"]
+    documents = _deducted_by_document(books, year)
+    if documents:
         yield Identity(
             "上级扣减文件数＝各乡镇分摊之和（含留县级）",
             "县填报",
-            mu_cell(sum(stated)),
+            mu_cell(sum(documents.values())),
             "T05 指标账扣减合计",
-            total_of(quota, "total|issued", "quota_deducted_mu"),
+            total_of(tables["T05"], "total|issued", "quota_deducted_mu"),
         )
+
+
+def _deducted_by_document(books: Books, year: int) -> dict[str, int]:
+    """What the county stated of every document; shares stated for townships are part of that.
+
+    Without a figure for the county the shares are all there is. Of a statement that a later run
+    made again, the later counts.
+    """
+    latest = {
+        (str(row["doc_no"] or ""), str(row["unit_code"])): _mu100(row["value_mu"])
+        for row in inputs_in_order(books)
+        if row["item"] == "quota_deducted" and row["year"] == year
+    }
+    shares: Counter[str] = Counter()
+    whole: dict[str, int] = {}
+    for (document, unit_code), amount in latest.items():
+        if unit_code == books.county_code:
+            whole[document] = amount
+        else:
+            shares[document] += amount
+    return {**shares, **whole}
 
 
 def _mu100(value_mu: float) -> int:

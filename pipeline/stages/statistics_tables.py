@@ -11,6 +11,7 @@ from pipeline.delivery.tables.observed import observed_table
 from pipeline.delivery.tables.patches import judged_table, patches_table, suspected_table
 from pipeline.delivery.tables.quota import quota_table
 from pipeline.delivery.tables.rectification import rectification_table
+from pipeline.delivery.tables.rule_words import rule_words
 from pipeline.delivery.tables.table import Table
 from pipeline.rules.clocks import clock_rules
 from pipeline.rules.quota_rules import quota_rules
@@ -20,14 +21,6 @@ from pipeline.stages.context import StageContext
 from pipeline.stages.statistics_accountability import clocks_of, ratio_of, talks_of
 from pipeline.stages.statistics_books import Books, records
 from pipeline.stages.statistics_quota import quota_books
-
-WORDS_ZH = {
-    "new_construction": "违法新增建设用地面积",
-    "cultivated": "违法占用耕地面积",
-    "proportional": "按面积乘系数",
-    "rank_table": "按名次定额",
-}
-"""Values of rules that are codes, in words."""
 
 
 def all_tables(context: StageContext, books: Books) -> list[Table]:
@@ -81,11 +74,6 @@ def assumption_lines(books: Books, rule_ids: Iterable[str]) -> tuple[str, ...]:
         parameter = books.rules.parameter(rule_id)
         if parameter.is_assumption:
             value = books.rules.at(rule_id, books.on).value
-            lines.append(f"{parameter.title_zh}（{rule_id}）＝{_shown(value)}")
+            words = rule_words(rule_id, value, parameter.unit)
+            lines.append(f"{parameter.title_zh}（{rule_id}）＝{words}")
     return tuple(lines)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return "、".join(_shown(item) for item in value)
-    return WORDS_ZH.get(str(value), str(value))

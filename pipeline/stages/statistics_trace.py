@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.delivery.tables.rule_words import value_text
 from pipeline.delivery.tables.table import Table
 from pipeline.io.manifest import read_manifest
 from pipeline.io.runs import RunPaths
@@ -65,7 +66,7 @@ def _rule(rule: RuleInForce) -> dict[str, Any]:
     return {
         "rule_id": rule.parameter.id,
         "rule_title": rule.parameter.title_zh,
-        "rule_value": str(rule.value),
+        "rule_value": value_text(rule.value),
         "since_date": rule.since.isoformat(),
         "reference_zh": " ".join(filter(None, (reference.title, reference.article))),
         "doc_no": reference.doc_no,

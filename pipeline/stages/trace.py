@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.config.load import CODES_DIR, load_codes
 from pipeline.errors import Finding, UsageError, VerifyError
@@ -17,10 +17,19 @@ from pipeline.io.manifest import read_manifest
 from pipeline.io.runs import RunPaths
 from pipeline.io.tables import read_tables_json
 from pipeline.stages.book_sql import Settings, recipe, recount
+from pipeline.stages.trace_sources import (
+    image_lines,
+    input_lines,
+    open_pixels,
+    pixel_words,
+    rule_lines,
+)
 from pipeline.units import format_mu100
 
 TOTAL_WORDS = ("合计", "全县", "total")
 GROUPS = {"下发": "issued", "自主提取": "detected", "全部": "all", "县级": "county"}
+LIST_TABLE = "T12"
+"""Its rows are patches: every one is made of itself."""
 MAX_PARTS = 200
 """Patches listed of one figure; the rest is counted."""
 M2_TOLERANCE = Decimal("0.01")
@@ -29,6 +38,14 @@ M2_TOLERANCE = Decimal("0.01")
 PATCH_SQL = """SELECT township_name, suspected_class, judgement, counted_basis, counted_area_mu100,
   counted_area_m2, case_nos, net_way, is_rectified, lineage_id FROM patches
   WHERE patch_id = ?"""
+
+
+class _Sources(NamedTuple):
+    """Where the parts of a figure are looked up."""
+
+    parts: sqlite3.Connection
+    books: sqlite3.Connection
+    pixels: sqlite3.Connection | None
 
 
 @dataclass(frozen=True)
@@ -56,14 +73,20 @@ def trace(
     settings = book_settings(paths, tables)
     lines: list[str] = []
     broken: list[Finding] = []
-    with open_read_only(paths.trace) as parts, open_read_only(paths.books) as books:
+    with (
+        open_read_only(paths.trace) as parts,
+        open_read_only(paths.books) as books,
+        open_pixels(paths) as pixels,
+    ):
+        sources = _Sources(parts, books, pixels)
         for cell in cells:
             again, findings = _again(books, cell, settings)
             broken += findings
             if column is None:
                 again = again[:1] + again[-1:] if len(again) > 1 else []
-            lines += ["", *_head(cell), *_parts(parts, books, cell), *again]
-        lines += ["", *_rules(parts, tables, cells[0].table_id), *_inputs(parts)]
+            lines += ["", *_head(cell), *_parts(sources, cell), *again]
+        lines += ["", *rule_lines(parts, tables, cells[0].table_id)]
+        lines += [*image_lines(parts, paths), *input_lines(parts)]
     if broken:
         raise VerifyError(broken)
     return lines[1:]
@@ -95,13 +118,15 @@ def _cells(
     columns = [one for one in table["columns"] if one["unit"] and _is_meant(one, column)]
     if not columns:
         labels = [one["label"] for one in table["columns"] if one["unit"]]
+        if not labels:
+            raise _unknown("这张表没有可以追溯的数字列。", table_id, "请追溯它所核对的表")
         raise _unknown("表里没有这一列。", str(column), "、".join(labels))
     wanted = None if group is None else GROUPS.get(group, group)
     if wanted is not None and wanted not in GROUPS.values():
         raise _unknown("没有这个来源分组。", str(group), "、".join(GROUPS))
     found = False
     for key, row in _rows(table):
-        if not _is_row(key, row, unit) or wanted not in (None, key.split("|")[1]):
+        if not _is_row(key, row, unit) or wanted not in (None, _group(key, row)):
             continue
         found = True
         name = " ".join(str(cell) for cell in list(row.values())[1:4] if isinstance(cell, str))
@@ -135,6 +160,11 @@ def _name(table: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     return " ".join(str(row[key]) for key in names if key in keys and row.get(key))
 
 
+def _group(key: str, row: Mapping[str, Any]) -> str:
+    """Group of sources of a row; where the table has none, of its key."""
+    return GROUPS.get(str(row.get("source_group")), key.rpartition("|")[2])
+
+
 def _is_meant(column: Mapping[str, str], asked: str | None) -> bool:
     header = f"{column['label']}（{column['unit']}）"
     return asked is None or asked in (column["key"], column["label"], header)
@@ -159,8 +189,8 @@ def _number(value: Any) -> str:
     return "（空）" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _parts(parts: sqlite3.Connection, books: sqlite3.Connection, cell: _Cell) -> Iterator[str]:
-    key = cell.column["key"]
+def _parts(sources: _Sources, cell: _Cell) -> Iterator[str]:
+    key, parts = cell.column["key"], sources.parts
     found = parts.execute(
         "SELECT subject_kind, subject_id, amount_text, amount_unit FROM contributions "
         "WHERE table_id = ? AND row_key = ? AND column_key = ? ORDER BY contribution_no",
@@ -174,12 +204,18 @@ def _parts(parts: sqlite3.Connection, books: sqlite3.Connection, cell: _Cell) ->
             "ORDER BY contribution_no",
             (cell.table_id, cell.row_key, f"{key.removesuffix('_m2')}_mu"),
         ).fetchall()
+    if not found and cell.table_id == LIST_TABLE:
+        is_total = cell.row_key.startswith("total|")
+        yield "  构成：本表同一来源的各行" if is_total else "  构成：1 项"
+        if not is_total:
+            yield f"    图斑 {cell.row_key}{_patch(sources, cell.row_key)}"
+        return
     if not found:
         yield "  构成：无（没有计入的图斑、案件或凭证；比例和校核由同一行其他列算出）。"
         return
     yield f"  构成：{len(found)} 项"
     for kind, subject, amount, unit in found[:MAX_PARTS]:
-        detail = _patch(books, subject) if kind == "patch" else ""
+        detail = _patch(sources, subject) if kind == "patch" else ""
         yield f"    {KINDS.get(kind, kind)} {subject}　{amount} {unit if amount else ''}{detail}"
     if len(found) > MAX_PARTS:
         yield f"    其余 {len(found) - MAX_PARTS} 项见 trace.gpkg 表 contributions。"
@@ -196,8 +232,8 @@ KINDS = {
 }
 
 
-def _patch(books: sqlite3.Connection, patch_id: str) -> str:
-    row = books.execute(PATCH_SQL, (patch_id,)).fetchone()
+def _patch(sources: _Sources, patch_id: str) -> str:
+    row = sources.books.execute(PATCH_SQL, (patch_id,)).fetchone()
     if row is None:
         return "　｜往期图斑（见 county.gpkg 表 year_patches）"
     town, suspected, judgement, basis, mu100, m2, cases, way, is_rectified, lineage = row
@@ -212,7 +248,8 @@ def _patch(books: sqlite3.Connection, patch_id: str) -> str:
         said.append(f"案件 {'、'.join(json.loads(cases))}")
     if way or is_rectified is not None:
         said.append(f"整改 {_label('case_outcome', way) or '未到位'}")
-    return f"　｜{'，'.join(said)}，沿革 {lineage}"
+    said += [f"沿革 {lineage}", pixel_words(sources.pixels, patch_id)]
+    return f"　｜{'，'.join(said)}"
 
 
 @lru_cache
@@ -259,32 +296,6 @@ def agrees(shown: Any, again: Any, unit: str) -> bool:
         return False
     tolerance = M2_TOLERANCE if unit == "m2" else Decimal(0)
     return abs(Decimal(str(shown)) - Decimal(again)) <= tolerance
-
-
-def _rules(parts: sqlite3.Connection, tables: Mapping[str, Any], table_id: str) -> Iterator[str]:
-    row = parts.execute(
-        "SELECT rule_ids FROM contributions WHERE table_id = ? LIMIT 1", (table_id,)
-    ).fetchone()
-    used = parts.execute(
-        "SELECT rule_id, rule_title, rule_value, since_date, reference_zh, doc_no, is_assumption "
-        "FROM rules_used ORDER BY rule_id"
-    ).fetchall()
-    yield "所用规则："
-    for rule_id, title, value, since, reference, doc_no, is_assumption in used:
-        if row is not None and rule_id in row[0].split():
-            mark = "　示例口径，待上级文件确认" if is_assumption else ""
-            yield f"  {rule_id} {title}＝{value}（自 {since}）；{reference} {doc_no or ''}{mark}"
-    for note in tables[table_id]["notes"]:
-        yield f"  口径：{note}"
-
-
-def _inputs(parts: sqlite3.Connection) -> Iterator[str]:
-    yield "所用输入（内容摘要）："
-    for name, digest in parts.execute(
-        "SELECT input_name, content_sha256 FROM inputs WHERE input_name LIKE 'collect%' "
-        "OR input_name LIKE 'intake<%' ORDER BY input_name"
-    ):
-        yield f"  {name}　{digest[:16]}"
 
 
 def _unknown(what: str, value: str, allowed: str) -> UsageError:

@@ -31,7 +31,7 @@ from pipeline.io.vectors import read_layer, write_layers
 from pipeline.schema.delivered import FORM_COLUMNS
 from pipeline.schema.events import NewEvent
 from pipeline.schema.layers import PARTS, REASONS, SCREENED
-from pipeline.schema.register_layers import LEDGER, REGISTERED
+from pipeline.schema.register_layers import CASES, LEDGER, REGISTERED
 from pipeline.stages.catalogue import stage_by_name
 from pipeline.stages.runner import run_stage
 from tests.factories import cli_environment
@@ -374,14 +374,14 @@ def test_rivals_wait_for_a_decision_on_the_form_that_lists_them(paths: RunPaths)
         (patch_id(1), "接收", ""),
         (patch_id(1), "退回", "E-RETURN-CONFLICT"),
     ]
-    assert results(paths, 类别="冲突裁决") == [(f"finding|{patch_id(1)}", "接收", "")]
+    assert results(paths, 类别="冲突裁决") == [(f"乡镇核查结果|{patch_id(1)}", "接收", "")]
     (event,) = [one for one in events_of(paths) if one.kind == "finding_accepted"]
     assert event.payload["site_state"] == "under_construction"
     # The new form keeps what was decided, so that it can replace the old one.
     shutil.copy(paths.decisions_form, target)
     before = paths.receipts.read_bytes().replace(b"bureau/decisions.xlsx,", b"")
     collect(paths)
-    assert results(paths, 类别="冲突裁决") == [(f"finding|{patch_id(1)}", "接收", "")]
+    assert results(paths, 类别="冲突裁决") == [(f"乡镇核查结果|{patch_id(1)}", "接收", "")]
     assert len(before) > 100
 
 
@@ -746,3 +746,79 @@ def test_a_case_and_a_figure_that_are_filled_in_twice_differently(paths: RunPath
         ("1号", "退回", "E-RETURN-DUPLICATE"),
         ("2号", "退回", "E-RETURN-PATCH"),
     ]
+
+
+def test_a_case_number_or_document_that_was_corrected_can_be_taken_back(paths: RunPaths) -> None:
+    return_everything(paths)
+    assert [one.code for one in collect(paths).notices] == ["N-RETURN-MISSING"]
+    cases, inputs = (paths.returns / "bureau" / f"{name}.xlsx" for name in CORRECTED)
+    wrong = {}
+    for file, (column, value) in zip((cases, inputs), CORRECTED.values(), strict=True):
+        wrong[column] = change_last(file, column, value)
+    (notice,) = [one for one in collect(paths).notices if one.code == "N-RETURN-DOUBT"]
+    # What was accepted under the wrong number still counts, and nobody would see it.
+    assert notice.what.startswith("台账里有 2 条")
+    assert str(wrong["case_no"]) in notice.value
+    assert f"上级扣减指标 示例县 2025 {wrong['doc_no']}" in notice.value
+    assert len(read_layer(paths.snapshot, CASES)) == 2
+    repeat_last(cases, {"case_no": wrong["case_no"], "remark": "案号写错"}, is_alone=True)
+    repeat_last(inputs, {"doc_no": wrong["doc_no"], "value_mu": 0})
+    assert [one.code for one in collect(paths).notices] == ["N-RETURN-MISSING"]
+    assert read_layer(paths.snapshot, CASES)["case_no"].tolist() == [CORRECTED["cases"][1]]
+    ledger = read_layer(paths.snapshot, LEDGER)
+    taken = ledger[(ledger["account"] == "deduction") & (ledger["posting_kind"] != "restored")]
+    assert taken["amount_mu100"].sum() == 1000
+    assert verify_register(paths.register("379999")) == []
+
+
+CORRECTED = {
+    "cases": ("case_no", "示案〔2024〕99号"),
+    "county_inputs": ("doc_no", "示函〔2025〕99号"),
+}
+
+
+def change_last(file: Path, column: str, value: str) -> Any:
+    """Change the last filled cell of a column; what it said before."""
+    book = openpyxl.load_workbook(file)
+    sheet = book.worksheets[0]
+    columns = columns_of(sheet)
+    cells = [cell for (cell,) in sheet.iter_rows(min_col=columns[column], max_col=columns[column])]
+    last = [cell for cell in cells if cell.value][-1]
+    before, last.value = last.value, value
+    book.save(file)
+    return before
+
+
+def repeat_last(file: Path, given: dict[str, Any], *, is_alone: bool = False) -> None:
+    """Add a row like the one that was changed, but for what is given."""
+    book = openpyxl.load_workbook(file)
+    sheet = book.worksheets[0]
+    columns = columns_of(sheet)
+    key = next(iter(given))
+    last = max(row for row in range(1, sheet.max_row + 1) if sheet.cell(row, columns[key]).value)
+    target = sheet.max_row + 1
+    for name, column in columns.items():
+        value = None if is_alone else sheet.cell(last, column).value
+        sheet.cell(target, column).value = given.get(name, value)
+    book.save(file)
+
+
+def test_patches_numbered_anew_do_not_inherit_what_was_said_of_others(paths: RunPaths) -> None:
+    return_everything(paths)
+    collect(paths)
+    events = events_of(paths)
+    patches = read_layer(paths.screened, SCREENED)
+    reasons = read_layer(paths.screened, REASONS)
+    first = patches["patch_id"] == patch_id(1)
+    outlines = patches.geometry
+    patches.geometry = outlines.where(~first, outlines.translate(2.0, 2.0))
+    write_layers(paths.screened, {SCREENED: patches, REASONS: reasons}, patches.crs.to_wkt())
+    collect(paths)  # a little other, but the same land
+    events = events_of(paths)
+    patches.geometry = outlines.where(~first, outlines.translate(200.0, 0.0))
+    write_layers(paths.screened, {SCREENED: patches, REASONS: reasons}, patches.crs.to_wkt())
+    with pytest.raises(InputError) as refused:
+        collect(paths)
+    (found,) = refused.value.findings
+    assert (found.code, found.value) == ("E-REGISTER-STATE", patch_id(1))
+    assert events_of(paths) == events

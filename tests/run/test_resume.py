@@ -74,7 +74,7 @@ def test_做完的运行没有事可做(project: Project) -> None:
     assert planned.out.count("不运行，没有变化") == 3
     status = project.call("status")
     assert status.out.count("已完成") == 3
-    assert "patches=1" in status.out
+    assert "图斑 1，面积（亩）" in status.out
     for stage in STAGES:
         assert "不需要重算" in project.call("why", stage).out
     again = project.call("run")

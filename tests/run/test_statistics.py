@@ -355,6 +355,12 @@ def test_what_is_dated_after_the_closing_day_does_not_count(
         ("books", "UPDATE quota_ledger SET amount_mu100 = 501 WHERE account = 'opening'", "凭证"),
         ("books", "UPDATE parts SET area_mu100 = area_mu100 + 1 WHERE part_id LIKE '%1-1'", "分块"),
         ("trace", "DELETE FROM contributions WHERE subject_id = 'K2'", "构成"),
+        (
+            "trace",
+            "UPDATE contributions SET amount_m2_text = '3500.5' WHERE amount_m2_text = '3500.0' "
+            "AND table_id = 'T02'",
+            "T02",
+        ),
     ],
 )
 def test_verify_names_what_was_tampered_with(

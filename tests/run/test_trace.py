@@ -65,6 +65,7 @@ def test_every_cell_of_every_table_can_be_walked_back(paths: RunPaths) -> None:
         (("T01", "无名镇"), "清溪镇"),
         (("T01", "清溪镇", "无此列"), "图斑个数"),
         (("T01", "清溪镇", None, "别的"), "自主提取"),
+        (("T15", "合计"), "核对"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(
@@ -86,3 +87,18 @@ def test_a_figure_that_was_changed_is_refused(paths: RunPaths, tmp_path: Path) -
         trace(other, "T02", "清溪镇", "area_mu")
     assert refused.value.findings[0].code == "E-VERIFY-SUM"
     assert "5.26" in refused.value.findings[0].value
+
+
+def test_a_row_of_the_list_is_its_patch(paths: RunPaths) -> None:
+    for group in (None, "下发"):
+        text = "\n".join(trace(paths, "T12", patch_id(1), "area_mu", group))
+        assert f"图斑 {patch_id(1)}　｜清溪镇，初判 疑似违法" in text
+    with pytest.raises(UsageError):
+        trace(paths, "T12", patch_id(1), "area_mu", "自主提取")
+    assert "本表同一来源的各行" in "\n".join(trace(paths, "T12", "合计", "area_mu", "下发"))
+
+
+def test_the_group_of_a_ratio_is_that_of_its_row(paths: RunPaths) -> None:
+    assert trace(paths, "T06", "合计", "violation_area_mu", "下发")
+    with pytest.raises(UsageError):
+        trace(paths, "T06", "合计", "violation_area_mu", "自主提取")

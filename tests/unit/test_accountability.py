@@ -169,3 +169,8 @@ def test_every_unit_is_listed_and_only_violations_count() -> None:
     assert [line.unit_code for line in found] == [A] * 3 + [B] * 3
     assert [line.patches for line in found] == [0] * 3 + [1] * 3
     assert found[0].before.area_m2 == 0.0
+
+
+def test_exactly_all_is_not_doubted() -> None:
+    assert exact_share(2000.0, 3) == 1
+    assert ratio(2000.0, 3, LIMIT, "county", is_annual=True).reading == "达到"

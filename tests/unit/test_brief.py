@@ -254,6 +254,17 @@ def test_a_county_without_patches_is_not_called_clean() -> None:
     assert made.attention[0].startswith("没有乡镇达到")
 
 
+def test_nothing_found_is_no_news_while_nothing_is_judged() -> None:
+    tables = make_tables(Plan(patches=0))
+    for name, cells in (("T01", {"patches": 59, "unjudged": 59}), ("T04", {"violations": 0})):
+        for row in tables[name]["totals"]:
+            row.update(cells)
+    made = build_brief(Books(tables), HEAD, ())
+    assert "59 个未判定" in made.conclusion
+    assert "；59 个图斑还没有判定，不在内。" in made.attention[0]
+    assert made.key_figures[0].note == "还有 59 个图斑未判定"
+
+
 def test_missing_denominators_are_said_and_not_zero() -> None:
     made = brief(Plan(has_denominator=False), ())
     figure_of_ratio = made.key_figures[3]

@@ -184,3 +184,13 @@ def test_counts_add_up_and_list_every_unit() -> None:
     by_unit = {one.unit_code: one for one in found if one.clock == "verification"}
     assert by_unit[A].late == by_unit[B].open_overdue == by_unit["000000000"].unknown == 1
     assert by_unit["379999109"].due == 0
+
+
+def test_of_two_cases_the_first_filing_counts() -> None:
+    dates = [{"filed_date": "2026-07-20"}, {"filed_date": "2026-06-20"}]
+    assert clocks(counted_row(), *map(dict, dates))["case_filing"].done_date == D(2026, 6, 20)
+    assert state("case_filing", *dates) == "on_time"
+
+
+def test_a_withdrawn_patch_owes_nothing() -> None:
+    assert clocks(counted_row(is_withdrawn=True)) == {}

@@ -120,10 +120,22 @@ def test_who_and_why_are_required(case: Case, by: str, reason: str) -> None:
     assert len(read_events(case.register)) == 2
 
 
-@pytest.mark.parametrize("stage", ["intake", "collect", "statistics"])
-def test_stages_up_to_the_books_must_be_current(case: Case, stage: str) -> None:
+@pytest.mark.parametrize(
+    ("stage", "target"),
+    [
+        ("intake", "运行 make quarter，"),
+        ("package", "运行 make quarter，"),
+        ("collect", "运行 make close "),
+        ("statistics", "运行 make close "),
+    ],
+)
+def test_stages_up_to_the_books_must_be_current(case: Case, stage: str, target: str) -> None:
     case.reasons[stage] = ("输入改变。",)
-    assert refused(lambda: freeze(case.context, "李四", "结束")) == ["E-VERIFY-CONTENT"]
+    with pytest.raises(VerifyError) as caught:
+        freeze(case.context, "李四", "结束")
+    (found,) = caught.value.findings
+    assert found.code == "E-VERIFY-CONTENT"
+    assert found.advice.startswith(target)
     assert not case.paths.seal.exists()
     assert len(read_events(case.register)) == 2
 

@@ -25,7 +25,7 @@ from pipeline.rules.ledger import (
     inputs_to_post,
     plan_postings,
 )
-from pipeline.rules.postings import Line, Posting, posted
+from pipeline.rules.postings import Line, Posting, posted, standing
 from pipeline.schema.events import Event
 from tests.books_factory import COUNTY, A, B, C, input_row, ledger_rows
 
@@ -338,3 +338,76 @@ def test_parts_can_be_planned_by_themselves() -> None:
         (Line("quota", B, 200), Line("opening", B, -200)),
     ]
     assert deduction_postings(inputs, WEIGHTS, COUNTY) == []
+
+
+def test_of_what_the_townships_shares_leave_nothing_the_others_get_nothing() -> None:
+    inputs = [input_row("quota_deducted", COUNTY, 4.0), input_row("quota_deducted", C, 4.0)]
+    (found,) = plan(inputs)
+    assert amounts(found, "deduction") == {A: 0, B: 0, C: 400}
+    (nothing,) = plan([input_row("quota_deducted", COUNTY, 0.0)], weights={})
+    assert amounts(nothing, "deduction") == {COUNTY: 0}
+    assert nothing.amount_mu100 == 0
+    assert found.amount_mu100 == 400
+
+
+def test_a_share_stated_anew_is_corrected_also_when_nothing_else_can_be_shared_out() -> None:
+    county = input_row("quota_deducted", COUNTY, 9.0)
+    history = plan([county, input_row("quota_deducted", C, 4.0)])
+    found = plan([county, input_row("quota_deducted", C, 5.0)], history, weights={})
+    assert [posting.posting_kind for posting in found] == ["correction", "deducted"]
+    assert amounts(found[1], "deduction") == {C: 500, COUNTY: 400}
+
+
+def test_restitutions_follow_each_other_as_they_were_posted() -> None:
+    inputs = [
+        input_row("quota_deducted", A, 3.0),
+        input_row("quota_deducted", B, 6.0),
+        input_row("quota_restored", A, 3.0, doc_no="丙文2号"),
+    ]
+    history = plan(inputs)
+    later = input_row("quota_restored", COUNTY, 3.0, doc_no="丙文1号")
+    # A has everything back by the document posted before, though its number is the higher one.
+    (found,) = plan([*inputs, later], history)
+    assert amounts(found, "deduction") == {A: 0, B: -300}
+    # Nor does it matter whether the period that is collected states the earlier ones again.
+    (alone,) = plan([later], history)
+    assert amounts(alone, "deduction") == {A: 0, B: -300}
+
+
+def test_what_was_taken_back_no_longer_stands() -> None:
+    history = plan([input_row("quota_allotted", A, 1.0)])
+    for value in (2.0, 3.0):
+        history += plan([input_row("quota_allotted", A, value)], history)
+    key = f"allotted|2027|{DOC}|{A}"
+    counting = standing(history)
+    assert list(counting) == [key]
+    assert (counting[key].key, counting[key].amount_mu100) == (f"{key}#3", 300)
+    assert standing(history[:2]) == {}
+
+
+def test_one_inflow_is_enough_for_a_closing() -> None:
+    for item, value in (("quota_allotted", 2.0), ("quota_opening", 3.0), ("quota_carried_in", 4.0)):
+        found = accounts(plan([input_row(item, A, value)]))[A].quota
+        assert found.closing == round(100 * value)
+
+
+def test_the_countys_restitutions_are_summed_and_its_opening_stands_alone() -> None:
+    rows = [
+        ("restored", (("quota", COUNTY, 50), ("deduction", COUNTY, -50))),
+        ("restored", (("quota", A, 100), ("deduction", A, -100))),
+        ("deduction_opening", (("deduction", COUNTY, 620), ("opening", COUNTY, -620))),
+        ("deduction_opening", (("deduction", A, 300), ("opening", A, -300))),
+    ]
+    history = [
+        Posting(f"{kind}|{n}", kind, 2027, None, "", tuple(Line(*line) for line in lines))
+        for n, (kind, lines) in enumerate(rows)
+    ]
+    whole = county_account(balances(ledger_rows(history), 2027), COUNTY)
+    assert whole.quota.restored == 150
+    assert whole.deduction == DeductionAccount(620, None, 150, 470)
+
+
+def test_a_hundredth_too_much_given_back_is_told() -> None:
+    history = plan([input_row("quota_deducted", A, 1.0), input_row("quota_restored", A, 1.01)])
+    told = [found for found in check_ledger(ledger_rows(history)) if "返还数大于" in found.what]
+    assert [found.value for found in told] == ["0.01 亩"]

@@ -224,6 +224,7 @@ def test_one_unknown_area_leaves_the_whole_ranking_open() -> None:
     found = work_out(*rows, rules=RANKED, units=(A, B))
     assert {unit.rank for unit in found.values()} == {None}
     assert {unit.deduction_after_mu100 for unit in found.values()} == {None}
+    assert {unit.award_mu100 for unit in found.values()} == {None}
 
 
 def test_ranks_of_six_and_of_ties() -> None:
@@ -299,3 +300,19 @@ def test_facts_come_from_inputs_and_the_ledger() -> None:
     assert unit_facts((A,), again, {}, 2026)[A].quota_mu100 == 1800
     # Either of the two is enough.
     assert unit_facts((A,), inputs, {A: 5}, 2026)[A].is_repeat is True
+
+
+def test_land_outside_takes_no_place_even_if_it_is_listed() -> None:
+    outside = "000000000"
+    rows = [counted_row("P1", township_code=None, cultivated_m2=None), counted_row("P2")]
+    found = work_out(*rows, rules=RANKED, units=(A, B, outside))
+    assert [found[code].rank for code in (A, B, outside)] == [1, 2, None]
+    assert found[outside].award_mu100 == found[outside].deduction_after_mu100 == 0
+    assert found[B].award_mu100 == 30000
+
+
+def test_what_the_cap_cut_off_is_known() -> None:
+    facts = {A: UnitFacts(quota_mu100=700)}
+    found = work_out(counted_row("P1"), facts=facts)[A]
+    assert (found.wanted_before_mu100, found.deduction_before_mu100) == (1000, 700)
+    assert (found.wanted_after_mu100, found.is_capped) == (1000, True)

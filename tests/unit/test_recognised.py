@@ -140,3 +140,17 @@ def test_one_lineage_counts_once_in_a_year_as_its_latest_run_has_it() -> None:
     found = year_union(rows, 2026, ["2025Q4", "2026Q1", "2026Q2"])
     assert [row["patch_id"] for row in found] == ["P2", "P3", "P4"]
     assert found == year_union(rows[::-1], 2026, ["2025Q4", "2026Q1", "2026Q2"])
+
+
+def test_a_period_that_is_not_judged_yet_takes_no_signed_judgement_back() -> None:
+    unsigned = {"judged_by": None}
+    rows = [
+        patch_row("P1", run="2026Q1", lineage_id="L1"),
+        patch_row("P2", run="2026Q2", lineage_id="L1", **unsigned),
+        patch_row("P3", run="2026Q1", lineage_id="L2"),
+        patch_row("P4", run="2026Q2", lineage_id="L2", judgement="new_lawful"),
+        patch_row("P5", run="2026Q1", lineage_id="L3", **unsigned),
+        patch_row("P6", run="2026Q2", lineage_id="L3", **unsigned),
+    ]
+    found = year_union(rows, 2026, ["2026Q1", "2026Q2"])
+    assert [row["patch_id"] for row in found] == ["P1", "P4", "P6"]

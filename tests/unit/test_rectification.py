@@ -173,3 +173,9 @@ def test_concealment_has_three_states() -> None:
     links += [link("K3", "P3")]
     found = concealment(["P1", "P2", "P3", "P4"], cases, links)
     assert found == {"P1": True, "P2": None, "P3": False, "P4": None}
+
+
+def test_one_open_case_keeps_a_patch_from_being_closed_by_filing() -> None:
+    closed, still_open = {"closed_date": "2026-08-01"}, {"filed_date": "2026-08-01"}
+    assert outcome(closed, closed).is_closed_by_filing
+    assert not outcome(closed, still_open).is_closed_by_filing

@@ -35,7 +35,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     events = [
         *one_of_each(),
         finding(1, site_state="vacant", occupant_name="=cmd|'/c calc'!A1"),
-        case("示案〔2026〕1号", [2], closed_date="2026-08-01"),
+        case("示案〔2026〕1号", [2], decided_date="2026-07-20", closed_date="2026-08-01"),
         registered(9, "2026Q3"),
         linked(9, f"{RUN}:{patch_id(1)}", "2026Q3"),
         survey(1, 70.0),
@@ -60,7 +60,11 @@ def test_a_patch_is_told_from_its_first_day_on(paths: RunPaths) -> None:
     assert "合法性判定：违法用地" in text
     assert "图斑面积：2500.00 ㎡；图斑面积：3.75 亩" in text
     assert "文件 379999101/register.xlsx ｜ SHA-256 abababababab" in text
+    assert "处罚决定日期：（空） → 2026-07-20；" in text
     assert "结案日期：（空） → 2026-08-01" in text
+    (decision,) = [lines[n + 1] for n, line in enumerate(lines) if "冲突裁决" in line]
+    assert "裁决日期：2" in decision
+    assert "处罚" not in decision
     assert f"涉及图斑：{patch_id(1)}、{patch_id(2)} → {patch_id(2)}" in text
     assert "实测界址面积：3600.00 ㎡ → 4900.00 ㎡；界址：已改动" in text
     assert "本期封存" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from pipeline.delivery.tables.table import (
     rounded,
 )
 from pipeline.delivery.tables.tally import Item
-from pipeline.io.table_workbook import write_table_workbook
+from pipeline.io.table_workbook import text_width, write_table_workbook
 from pipeline.io.tables import read_csv, read_tables_json, write_csv, write_tables_json
 
 FRAME = Frame(
@@ -218,6 +219,35 @@ def test_workbook_prints_on_a4_and_marks_checks(tmp_path: Path) -> None:
     texts = " ".join(str(row[0].value) for row in sheet.iter_rows())
     assert "统计截止日期：2024-12-31" in texts
     assert "填表人" in texts
+
+
+def test_text_width_counts_a_chinese_character_twice() -> None:
+    assert text_width("379999001") == 9
+    assert text_width("下发合计（上报口径）") == 20
+
+
+def test_rows_are_as_high_as_their_text_and_notes_stay_on_the_first_page(tmp_path: Path) -> None:
+    """Ids of nine digits take one line; a wide table repeats its first columns, never its words."""
+    table = full_table()
+    columns = (*table.columns, *(Column(f"more_{n}", f"另一列{n}", "亩") for n in range(20)))
+    notes = ["很长的说明。" * 60]
+    wide = replace(table, columns=columns, notes=notes)
+    path = tmp_path / "t.xlsx"
+    write_table_workbook(path, [wide], HEADING)
+    sheet = openpyxl.load_workbook(path)["T98 全表"]
+    assert sheet.page_setup.fitToWidth == 2
+    assert sheet.print_title_cols == "$A:$B"
+    assert (sheet["A1"].value, sheet["C1"].value) == ("T98", "全表")
+    first = next(row[0].row for row in sheet.iter_rows() if row[0].value == "037999001")
+    assert sheet.row_dimensions[first].height == 18
+    note = next(cell for row in sheet.iter_rows() for cell in row if cell.value == notes[0])
+    [merged] = [area for area in sheet.merged_cells.ranges if note.coordinate in area]
+    assert merged.min_col == 3
+    widths = [column.width for column in columns]
+    assert sum(widths[: merged.max_col]) < sum(widths) / 2
+    lines = text_width(notes[0]) / sum(widths[2 : merged.max_col])
+    assert note.alignment.wrap_text
+    assert sheet.row_dimensions[note.row].height >= 13 * lines
 
 
 def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pipeline.delivery.tables.table import (
     COUNT_UNITS,
     M2,
     MU,
+    PERCENT,
     UNSEEN_ZH,
     Cell,
     Column,
@@ -32,6 +33,8 @@ from pipeline.delivery.tables.tally import (
 )
 
 ISSUED, DETECTED = "issued", "detected"
+OBSERVED_COLUMN = Column("observed_ratio", "两期可观测比例", PERCENT)
+"""Beside every sum of areas: what was not seen is not unchanged."""
 GROUPS_ZH = {ISSUED: "下发", DETECTED: "自主提取", ALL: "全部"}
 TOTALS_ZH = {ISSUED: "下发合计（上报口径）", DETECTED: "自主提取合计", ALL: "合计"}
 OUTSIDE, OUTSIDE_ZH = "000000000", "未落入乡镇"
@@ -66,6 +69,17 @@ class Frame:
     """By code; 未落入乡镇 last, if any patch lies outside."""
     observed_ratio: float | None = None
     """Of the county's land."""
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether nothing of the county was seen."""
+        return self.observed_ratio is not None and self.observed_ratio == 0
+
+    def observed_cells(self) -> dict[str, dict[str, Cell]]:
+        """Unit code (or `total`) → the cell of `OBSERVED_COLUMN`."""
+        cells = {unit.code: unit.observed_ratio for unit in self.units}
+        cells[TOTAL] = self.observed_ratio
+        return {code: {OBSERVED_COLUMN.key: ratio_cell(ratio)} for code, ratio in cells.items()}
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,9 @@ def lay_out(frame: Frame, plan: Plan, items: Sequence[Item], derive: Cells) -> T
         head = {"unit_code": frame.county_code, "unit_name": label}
         head |= {"source_group": GROUPS_ZH[group]}
         for key, cells in _rows(plan, totals, (TOTAL, group), derive):
-            total_cells[key] = {**head, **cells, **plan.fixed.get(TOTAL, {})}
+            is_blind = frame.is_unseen and not _has(totals, key)
+            shown = _unseen(plan, cells) if is_blind else cells
+            total_cells[key] = {**head, **shown, **plan.fixed.get(TOTAL, {})}
     return Table(
         plan.id,
         plan.name,

@@ -16,6 +16,7 @@ from pipeline.delivery.tables.patches import (
 )
 from pipeline.delivery.tables.table import (
     KEY_COLUMNS,
+    UNSEEN_ZH,
     Cell,
     Column,
     Row,
@@ -38,10 +39,10 @@ COLUMNS = (
     Column("serial", "序号", width=6.0),
     *KEY_COLUMNS,
     Column("patch_id", "图斑编号", width=20.0),
-    Column("issued_id", "下发编号", width=16.0),
+    Column("issued_id", "下发编号", width=21.0),
     Column("is_sent", "下发乡镇", width=6.0),
-    Column("site_project_name", "项目名称（现场）", width=18.0),
-    Column("occupant_name", "用地主体（现场）", width=16.0),
+    Column("site_project_name", "项目名称（现场）", width=20.0),
+    Column("occupant_name", "用地主体（现场）", width=22.0),
     Column("actual_use", "实际用途（现场）", width=14.0),
     Column("suspected_class", "疑似分类（程序）", width=14.0),
     Column("site_state", "现状（乡镇）", width=8.0),
@@ -51,8 +52,8 @@ COLUMNS = (
     *areas("new", "其中新增建设用地"),
     *areas("cultivated", "其中耕地"),
     *areas("pbf", "其中永久基本农田"),
-    Column("counted_basis", "计量依据", width=12.0),
-    Column("case_nos", "案号", width=18.0),
+    Column("counted_basis", "计量依据", width=17.0),
+    Column("case_nos", "案号", width=24.0),
     Column("is_closed", "是否结案", width=6.0),
     Column("rectification", "整改（已验收）", width=10.0),
     Column("transfer", "移送核对", width=16.0),
@@ -93,6 +94,8 @@ def list_table(
                         column.key: sum_cell(
                             totals.get((f"total|{group}", column.key), NOTHING), column.unit
                         )
+                        if totals or not frame.is_unseen
+                        else UNSEEN_ZH
                         for kind in AREAS
                         for column in areas(kind, "")
                     },

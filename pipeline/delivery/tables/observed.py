@@ -12,6 +12,7 @@ from pipeline.delivery.tables.table import (
     PERCENT,
     PIECES,
     UNIT_COLUMNS,
+    UNSEEN_ZH,
     Cell,
     Column,
     Row,
@@ -61,7 +62,7 @@ def observed_table(
         key = row_key(unit.code, ALL)
         head: Row = {"unit_code": unit.code, "unit_name": unit.name}
         shares = _shares([by_code[unit.code]] if unit.code in by_code else [])
-        rows.append({**head, **_sum_cells(sums, key), **shares})
+        rows.append({**head, **_sum_cells(sums, key, is_unseen=unit.is_unseen), **shares})
         keys.append(key)
     total = row_key(TOTAL, ALL)
     county: Row = {"unit_code": frame.county_code, "unit_name": "合计"}
@@ -72,7 +73,7 @@ def observed_table(
         COLUMNS,
         rows,
         keys,
-        [{**county, **_sum_cells(totals, total), **_shares(townships)}],
+        [{**county, **_sum_cells(totals, total, is_unseen=frame.is_unseen), **_shares(townships)}],
         [total],
         notes=(
             "比例以辖区椭球面积为分母；超出影像范围的土地计入无影像。没有看到不等于没有变化。",
@@ -98,8 +99,12 @@ def _patch_items(patches: Iterable[Patch]) -> Iterator[Item]:
             yield Item(key, "unobserved_patches", "patch", patch["patch_id"], 1)
 
 
-def _sum_cells(sums: Sums, key: str) -> dict[str, Cell]:
-    return {name: sum_cell(sums.get((key, name), NOTHING), unit) for name, unit in UNITS.items()}
+def _sum_cells(sums: Sums, key: str, *, is_unseen: bool) -> dict[str, Cell]:
+    """Where nothing was seen, no patch is not none."""
+    cells = {name: sum_cell(sums.get((key, name), NOTHING), unit) for name, unit in UNITS.items()}
+    if is_unseen and not cells["patches"]:
+        cells |= dict.fromkeys(("patches", "unobserved_patches"), UNSEEN_ZH)
+    return cells
 
 
 def _shares(townships: Sequence[Mapping[str, Any]]) -> dict[str, Cell]:

@@ -7,24 +7,23 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.delivery.tables.layout import (
+    OBSERVED_COLUMN,
     Frame,
     Plan,
     Split,
     lay_out,
     nothing_derived,
-    ratio_cell,
     row_key,
 )
 from pipeline.delivery.tables.table import (
     KEY_COLUMNS,
-    PERCENT,
     PIECES,
     Cell,
     Column,
     Table,
     areas,
 )
-from pipeline.delivery.tables.tally import TOTAL, Item, Sum
+from pipeline.delivery.tables.tally import Item, Sum
 
 Patch = Mapping[str, Any]
 """One row of `patches` in `statistics/county.gpkg`; NULL is None."""
@@ -69,17 +68,13 @@ def _one(row: str, column: str, patch: Patch) -> Item:
 
 def patches_table(frame: Frame, patches: Sequence[Patch]) -> Table:
     """T01: how many patches there are, who has answered, what is judged."""
-    ratios: dict[str, dict[str, Cell]] = {
-        unit.code: {"observed_ratio": ratio_cell(unit.observed_ratio)} for unit in frame.units
-    }
-    ratios[TOTAL] = {"observed_ratio": ratio_cell(frame.observed_ratio)}
     plan = Plan(
         "T01",
         "T01_patches",
         "图斑核查进度表",
         (
             *KEY_COLUMNS,
-            Column("observed_ratio", "两期可观测比例", PERCENT),
+            OBSERVED_COLUMN,
             Column("patches", "图斑个数", PIECES),
             Column("sent", "下发乡镇核查", PIECES),
             Column("withheld", "未下发乡镇", PIECES),
@@ -99,7 +94,7 @@ def patches_table(frame: Frame, patches: Sequence[Patch]) -> Table:
             "已核查：下发乡镇的图斑中，乡镇填表、审核、填表日期齐全并已接收的。",
             SUMS_ZH,
         ),
-        fixed=ratios,
+        fixed=frame.observed_cells(),
     )
     return lay_out(frame, plan, list(_progress_items(patches)), _progress_checks)
 
@@ -133,7 +128,8 @@ def judged_table(frame: Frame, patches: Sequence[Patch], labels: Mapping[str, st
         "合法性判定汇总表",
         (
             *KEY_COLUMNS,
-            Column("judgement", "合法性判定（县局签署）", width=16.0),
+            OBSERVED_COLUMN,
+            Column("judgement", "合法性判定（县局签署）", width=19.0),
             Column("patches", "图斑个数", PIECES),
             Column("unmeasured", "其中未实测", PIECES),
             *areas("area", "计入面积"),
@@ -144,6 +140,7 @@ def judged_table(frame: Frame, patches: Sequence[Patch], labels: Mapping[str, st
         ),
         Split("judgement", split),
         notes=(COUNTED_ZH, "只有判定人、审核人、判定日期齐全的判定才计入。", OF_WHICH_ZH, SUMS_ZH),
+        fixed=frame.observed_cells(),
     )
     return lay_out(frame, plan, list(_judged_items(patches)), nothing_derived)
 
@@ -174,7 +171,8 @@ def suspected_table(
         "疑似分类汇总表",
         (
             *KEY_COLUMNS,
-            Column("suspected_class", "疑似分类（程序初判）", width=16.0),
+            OBSERVED_COLUMN,
+            Column("suspected_class", "疑似分类（程序初判）", width=21.0),
             Column("patches", "图斑个数", PIECES),
             *areas("area", "图斑面积"),
             *areas("cultivated", "其中耕地"),
@@ -193,6 +191,7 @@ def suspected_table(
         ),
         assumptions=assumption(KIND_RULE),
         rule_ids=(KIND_RULE,),
+        fixed=frame.observed_cells(),
     )
     table = lay_out(frame, plan, list(_suspected_items(patches, kinds)), nothing_derived)
     return _without_kinds(table)

@@ -7,8 +7,17 @@ What is worked out comes as mappings with the fields of `rules.quota.UnitLinkage
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
-from pipeline.delivery.tables.layout import DETECTED, GROUPS_ZH, ISSUED, TOTALS_ZH, Frame, row_key
+from pipeline.delivery.tables.layout import (
+    DETECTED,
+    GROUPS_ZH,
+    ISSUED,
+    OBSERVED_COLUMN,
+    TOTALS_ZH,
+    Frame,
+    row_key,
+)
 from pipeline.delivery.tables.patches import COUNTED_ZH, SUMS_ZH
 from pipeline.delivery.tables.quota_parts import (
     COUNTY,
@@ -23,6 +32,7 @@ from pipeline.delivery.tables.quota_parts import (
     patch_items,
     quota_contributions,
 )
+from pipeline.delivery.tables.quota_words import formula_notes, remark
 from pipeline.delivery.tables.table import (
     ABSENT_ZH,
     CENT,
@@ -63,6 +73,7 @@ BASE_COLUMNS = (
 BASE_KEYS = tuple(column.key for column in BASE_COLUMNS)
 COLUMNS = (
     *KEY_COLUMNS,
+    OBSERVED_COLUMN,
     Column("target_year", "指标年度", width=8.0),
     *BASE_COLUMNS,
     Column("deduction_before_mu", "核减前扣减测算", MU),
@@ -87,7 +98,7 @@ COLUMNS = (
     ),
     Column("check_quota", "校核：指标账（亩）"),
     Column("check_deduction", "校核：扣减账（亩）"),
-    Column("remark", "说明", width=24.0),
+    Column("remark", "说明", width=62.0),
 )
 
 
@@ -99,6 +110,7 @@ def quota_table(frame: Frame, books: QuotaBooks) -> Table:
         for group in (ISSUED, DETECTED)
     }
     m2 = add_up(patch_items(books, m2_only=True))
+    observed = frame.observed_cells()
     for unit in frame.units:
         for group in (ISSUED, DETECTED):
             key = row_key(unit.code, group)
@@ -112,14 +124,14 @@ def quota_table(frame: Frame, books: QuotaBooks) -> Table:
                 cells |= _ledger_cells(books.accounts.get(unit.code))
             else:
                 cells = {name: cells[name] for name in BASE_KEYS if name in cells}
-            rows[key] = {**head, "target_year": books.target_year, **cells}
+            rows[key] = {**head, **observed[unit.code], "target_year": books.target_year, **cells}
     county_key = row_key(frame.county_code, COUNTY)
     rows[county_key] = {
         "unit_code": frame.county_code,
-        "unit_name": f"{frame.county_name}（未分到乡镇）",
+        "unit_name": f"{frame.county_name}（县本级）",
         "source_group": COUNTY_ZH,
         "target_year": books.target_year,
-        **_ledger_cells(books.accounts.get(frame.county_code)),
+        **county_cells(books.accounts.get(frame.county_code), books.county),
     }
     totals = {
         row_key(TOTAL, group): _total(frame, books, list(linked[group].values()), group)
@@ -137,9 +149,10 @@ def quota_table(frame: Frame, books: QuotaBooks) -> Table:
         books.assumptions,
         (
             f"基数为县局签署的违法用地：{books.base_zh}；整改验收后方可核减。",
-            "扣减测算：一般部分和永久基本农田部分各乘系数相加，连续年度加倍，不超过本单位指标，每乡镇取整一次。",
+            *formula_notes(books),
             "扣减测算不是上级的扣减决定；指标账的扣减以上级文件（文号）为准，按测算额分摊到乡镇，分摊之和等于文件数。",
             "只有下发图斑（上报口径）与指标挂钩；自主提取一行只作参照。",
+            "县本级一行：县填报的全县数，以及文件扣减、返还中没有分到乡镇的部分；合计的期初、下达、结转取县填报的数。",
             "指标账：期初＋下达＋返还＋上年结转－扣减－结转下年＝期末；扣减账：期初＋扣减－返还＝期末。",
             COUNTED_ZH,
             SUMS_ZH,
@@ -163,34 +176,63 @@ def _linkage_cells(
         "base_pbf_after_mu": mu_cell(unit["pbf_after_mu100"]),
         "deduction_before_mu": _mu(unit["deduction_before_mu100"]),
         "deduction_after_mu": _mu(unit["deduction_after_mu100"]),
-        "award_mu": mu_cell(unit["award_mu100"]),
-        "rank": None if unit["rank"] is None else unit["rank"].quantize(CENT),
+        "award_mu": _mu(unit["award_mu100"]),
+        "rank": _rank(unit["rank"]),
         "multiplier": unit["multiplier"].quantize(CENT),
         "is_capped": "是" if unit["is_capped"] else "否",
-        "remark": _remark(unit),
+        "remark": remark(unit),
     }
     for column, name in NETTED.items():
         cells[f"{column}_mu"] = mu_cell(unit[name])
     for column in ("base_pbf_before", "base_pbf_after", *NETTED):
         cells[f"{column}_m2"] = sum_cell(m2.get((key, f"{column}_m2"), Sum(0.0)), "㎡")
+    return {**cells, **_unknown_areas([unit])}
+
+
+def _unknown_areas(units: Sequence[Facts]) -> dict[str, Cell]:
+    """Words for areas of which a part or all is not known: never a smaller number instead."""
+    n_patches = sum(unit["patches"] for unit in units)
+    unknown_base = sum(unit["unknown_base"] for unit in units)
+    unknown_pbf = sum(unit["unknown_pbf"] for unit in units)
+    cells: dict[str, Cell] = {}
+    for column in BASE_KEYS:
+        n_unknown = unknown_base
+        if column.startswith("base_pbf"):
+            n_unknown = max(unknown_base, unknown_pbf)
+        if n_unknown:
+            cells[column] = ABSENT_ZH if n_unknown == n_patches else UNKNOWN_ZH
     return cells
+
+
+def _rank(rank: Decimal | None) -> Cell:
+    """A place; 1.50 if two share the first two."""
+    if rank is None:
+        return None
+    return int(rank) if rank == rank.to_integral_value() else rank.quantize(CENT)
 
 
 def _mu(amount: int | None) -> Cell:
     return UNKNOWN_ZH if amount is None else mu_cell(amount)
 
 
-def _remark(unit: Facts) -> str | None:
-    said = [
-        f"{unit[name]} 个图斑{text}"
-        for name, text in (
-            ("unknown_new", "原有地类未知，全部面积计为新增"),
-            ("unknown_base", "没有耕地面积，无法计算"),
-            ("unknown_pbf", "没有永久基本农田面积，测算为下限"),
-        )
-        if unit[name]
-    ]
-    return "；".join(said) or None
+def county_cells(own: Accounts | None, whole: Accounts) -> dict[str, Cell]:
+    """The county's own accounts; of what was shared out in full nothing is left, which is zero."""
+    accounts: dict[str, dict[str, int | None]] = {
+        account: dict({} if own is None else own[account]) for account in ("quota", "deduction")
+    }
+    said = []
+    for entry, label in (("deducted", "扣减"), ("restored", "返还")):
+        total = whole["deduction"].get(entry)
+        if total is None:
+            continue
+        left = accounts["deduction"].get(entry) or 0
+        for account in accounts.values():
+            account[entry] = account.get(entry) or 0
+        text = f"文件{label} {mu_cell(total)} 亩，已分到乡镇 {mu_cell(total - left)} 亩"
+        said.append(f"{text}，未分到 {mu_cell(left)} 亩" if left else text)
+    if said and accounts["deduction"].get("closing") is None:
+        accounts["deduction"]["closing"] = 0
+    return {**_ledger_cells(accounts), "remark": "；".join(said) or None}
 
 
 def _ledger_cells(account: Accounts | None) -> dict[str, Cell]:
@@ -227,6 +269,7 @@ def _total(frame: Frame, books: QuotaBooks, units: Sequence[Facts], group: str) 
         "unit_code": frame.county_code,
         "unit_name": TOTALS_ZH[group],
         "source_group": GROUPS_ZH[group],
+        **frame.observed_cells()[TOTAL],
         "target_year": books.target_year,
     }
     items = [
@@ -239,6 +282,10 @@ def _total(frame: Frame, books: QuotaBooks, units: Sequence[Facts], group: str) 
             cells[column.key] = mu_cell(sum(unit[name] for unit in units))
         else:
             cells[column.key] = sum_cell(m2.get((TOTAL, column.key), Sum(0.0)), column.unit)
+    cells |= _unknown_areas(units)
+    is_blind = frame.is_unseen and not any(unit["patches"] for unit in units)
+    if is_blind:
+        cells |= dict.fromkeys(BASE_KEYS, UNSEEN_ZH)
     if group != ISSUED:
         return cells
     for column_key, name in (
@@ -248,6 +295,8 @@ def _total(frame: Frame, books: QuotaBooks, units: Sequence[Facts], group: str) 
     ):
         amounts = [unit[name] for unit in units]
         cells[column_key] = UNKNOWN_ZH if None in amounts else mu_cell(sum(amounts))
+        if is_blind:
+            cells[column_key] = UNSEEN_ZH
     return {**cells, **_ledger_cells(books.county)}
 
 

@@ -78,7 +78,8 @@ def is_of(item: Item, group: str) -> bool:
 def _items_of(patch: Facts, row: str) -> Iterator[Item]:
     share = Fraction(patch["net_share"])
     base, base_m2 = patch["base_mu100"], patch["base_m2"]
-    pbf, pbf_m2 = patch["pbf_mu100"], patch["pbf_m2"]
+    is_known = patch["is_pbf_known"] and base is not None
+    pbf, pbf_m2 = (patch["pbf_mu100"], patch["pbf_m2"]) if is_known else (None, None)
     pairs = {
         "base_before": (base, base_m2, Fraction(1)),
         "base_pbf_before": (pbf, pbf_m2, Fraction(1)),

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from pipeline.delivery.tables.layout import GROUPS_ZH, ISSUED
+from pipeline.delivery.tables.layout import GROUPS_ZH, ISSUED, OBSERVED_COLUMN, ratio_cell
 from pipeline.delivery.tables.patches import COUNTED_ZH, SUMS_ZH, Patch
 from pipeline.delivery.tables.table import (
     ABSENT_ZH,
     KEY_COLUMNS,
+    M2,
     MU,
     PERCENT,
     UNKNOWN_ZH,
@@ -37,24 +38,25 @@ from pipeline.delivery.tables.tally import (
 PERIODS = {"period": "本期", "year": "年度累计"}
 COLUMNS = (
     *KEY_COLUMNS,
+    OBSERVED_COLUMN,
     Column("period", "统计期间", width=9.0),
     Column("denominator_cultivated_mu", "新增建设用地占用耕地总面积", MU, 13.0),
     *areas("violation_cultivated", "违法占用耕地"),
     Column("cultivated_ratio", "违法占用耕地比例", PERCENT),
-    *areas("net_cultivated", "扣减整改后违法占用耕地"),
-    Column("net_cultivated_ratio", "扣减后占用耕地比例", PERCENT),
+    *areas("net_cultivated", "核减后违法占用耕地"),
+    Column("net_cultivated_ratio", "核减后占用耕地比例", PERCENT),
     Column("threshold", "对照线", PERCENT, 8.0),
     Column("denominator_new_mu", "新增建设用地总面积", MU, 13.0),
     *areas("violation_new", "违法新增建设用地"),
     Column("new_ratio", "违法占地比例", PERCENT),
-    *areas("net_new", "扣减整改后违法新增建设用地"),
-    Column("net_new_ratio", "扣减后占地比例", PERCENT),
+    *areas("net_new", "核减后违法新增建设用地"),
+    Column("net_new_ratio", "核减后占地比例", PERCENT),
     *areas("violation_area", "违法用地监测面积"),
     *areas("unrectified_area", "未整改监测面积"),
     Column("unrectified_area_ratio", "未整改面积比例", PERCENT),
     Column("unrectified_cultivated_ratio", "未整改耕地比例", PERCENT),
     Column("reading", "读法", width=22.0),
-    Column("net_reading", "扣减后读法", width=22.0),
+    Column("net_reading", "核减后读法", width=22.0),
 )
 UNITS = {column.key: column.unit for column in COLUMNS}
 KINDS = {"cultivated": "cultivated", "new": "new", "area": "area"}
@@ -78,11 +80,17 @@ class RatioLine:
     period: str
     """A key of `PERIODS`."""
     is_county: bool
-    is_unseen: bool
+    observed_ratio: float | None
+    """Share of its land that both dates of this run show."""
     violations: Sequence[Patch]
     """Issued ones, with counted areas and `net_way`; rows of `patches` or `year_patches`."""
     denominators: Mapping[str, Sequence[Mapping[str, Any]]]
     """cultivated and new → the county inputs that state it; empty not stated."""
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether nothing of it was seen."""
+        return self.observed_ratio is not None and self.observed_ratio == 0
 
     @property
     def key(self) -> str:
@@ -114,7 +122,7 @@ def ratio_table(
         notes=(
             "分子只计县局签署为违法用地的下发图斑（上报口径）；分母由县填报，未填报或为0的写“无法计算”。",
             "15号令按年度、以县为单位；本期和年度未满的为进度参考，乡镇为参照。未达到不等于免责。",
-            "扣减整改后：减去已拆除复耕、补办手续并经实地验收的图斑。年度累计：同一沿革的图斑只计一次，以最近一期为准。",
+            "核减后：减去已拆除复耕、补办手续并经实地验收的图斑。年度累计：同一沿革的图斑只计一次，以最近一期签署的判定为准。",
             "是否达到按未取整的面积精确比较，不按表中两位小数比较。",
             COUNTED_ZH,
             SUMS_ZH,
@@ -150,7 +158,7 @@ def _row(line: RatioLine, sums: Sums, read: Reader, threshold: Decimal) -> Row:
     cells: dict[str, Cell] = {
         column.key: sum_cell(found[column.key], column.unit)
         for column in COLUMNS
-        if column.unit in (MU, "㎡")
+        if column.unit in (MU, M2)
     }
     for kind in ("cultivated", "new"):
         if not line.denominators.get(kind):
@@ -176,6 +184,7 @@ def _row(line: RatioLine, sums: Sums, read: Reader, threshold: Decimal) -> Row:
         "unit_code": line.unit_code,
         "unit_name": line.unit_name,
         "source_group": GROUPS_ZH[ISSUED],
+        OBSERVED_COLUMN.key: ratio_cell(line.observed_ratio),
         "period": PERIODS[line.period],
         "threshold": rounded(threshold * 100),
         **cells,

@@ -10,6 +10,7 @@ from pipeline.delivery.tables.table import (
     MU,
     PIECES,
     UNKNOWN_ZH,
+    UNSEEN_ZH,
     Cell,
     Column,
     Row,
@@ -19,14 +20,14 @@ from pipeline.delivery.tables.table import (
 EQUAL_ZH, UNEQUAL_ZH, UNCHECKED_ZH, NOTED_ZH = "相符", "不符", "无法核对", "提示"
 COLUMNS = (
     Column("serial", "序号", width=6.0),
-    Column("identity", "核对关系", width=44.0),
-    Column("left_name", "左", width=30.0),
+    Column("identity", "核对关系", width=52.0),
+    Column("left_name", "左", width=26.0),
     Column("left", "左值", width=16.0),
-    Column("right_name", "右", width=30.0),
+    Column("right_name", "右", width=26.0),
     Column("right", "右值", width=16.0),
     Column("difference", "差", width=12.0),
     Column("unit", "单位", width=8.0),
-    Column("is_equal", "是否相符", width=10.0),
+    Column("is_equal", "是否相符", width=11.0),
 )
 Tables = Mapping[str, Table]
 
@@ -66,6 +67,9 @@ def _row(number: int, one: Identity) -> Row:
     difference: Cell = None
     if one.is_note:
         verdict = EQUAL_ZH if one.left == 0 else NOTED_ZH
+    elif one.left != one.right and UNSEEN_ZH in (one.left, one.right):
+        # Nothing was found where nothing was seen: that agrees with a sum of nothing only.
+        verdict = EQUAL_ZH if 0 in (one.left, one.right) else UNCHECKED_ZH
     elif _is_number(one.left) and _is_number(one.right):
         difference = one.left - one.right  # type: ignore[operator]
         verdict = EQUAL_ZH if difference == 0 else UNEQUAL_ZH
@@ -203,7 +207,7 @@ def _sum_totals(table: Table, group: str, column: str) -> Cell:
 def _add(cells: Sequence[Cell]) -> Cell:
     """The sum; 未观测 counts for nothing, for nothing was found; other words make it unknown."""
     numbers = [cell for cell in cells if isinstance(cell, int | Decimal)]
-    words = {cell for cell in cells if isinstance(cell, str)} - {"未观测"}
+    words = {cell for cell in cells if isinstance(cell, str)} - {UNSEEN_ZH}
     if words:
         return words.pop() if len(words) == 1 and not numbers else UNKNOWN_ZH
     return sum(numbers, numbers[0] * 0) if numbers else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from pipeline.delivery.tables.layout import Frame, Plan, lay_out, row_key
+from pipeline.delivery.tables.layout import OBSERVED_COLUMN, Frame, Plan, lay_out, row_key
 from pipeline.delivery.tables.patches import (
     COUNTED_ZH,
     SUMS_ZH,
@@ -68,6 +68,7 @@ class CaseFacts(Protocol):
 
 COLUMNS = (
     *KEY_COLUMNS,
+    OBSERVED_COLUMN,
     Column("violations", "违法用地图斑", PIECES),
     Column("cases", "违法宗数①", CASES),
     Column("closed", "已结案②", CASES),
@@ -105,6 +106,7 @@ def rectification_table(
             COUNTED_ZH,
             SUMS_ZH,
         ),
+        fixed=frame.observed_cells(),
     )
     items = [*_case_items(cases), *_area_items(patches)]
     return lay_out(frame, plan, items, _rates)

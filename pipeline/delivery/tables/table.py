@@ -75,12 +75,12 @@ class Table:
     """All rules that its figures rest on."""
 
 
-NOTE_COLUMN = Column("basis_note", "口径", width=14.0)
+NOTE_COLUMN = Column("basis_note", "口径", width=27.0)
 UNIT_COLUMNS = (
     Column("unit_code", "单位代码", width=11.0),
-    Column("unit_name", "单位", width=16.0),
+    Column("unit_name", "单位", width=22.5),
 )
-GROUP_COLUMN = Column("source_group", "来源", width=9.0)
+GROUP_COLUMN = Column("source_group", "来源", width=11.0)
 KEY_COLUMNS = (*UNIT_COLUMNS, GROUP_COLUMN)
 
 

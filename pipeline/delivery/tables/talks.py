@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.delivery.tables.layout import GROUPS_ZH, Frame, row_key
+from pipeline.delivery.tables.layout import GROUPS_ZH, OBSERVED_COLUMN, Frame, ratio_cell, row_key
 from pipeline.delivery.tables.patches import COUNTED_ZH
 from pipeline.delivery.tables.table import (
     ABSENT_ZH,
@@ -40,6 +40,7 @@ READINGS = {
 }
 COLUMNS = (
     *KEY_COLUMNS,
+    OBSERVED_COLUMN,
     Column("measure", "地类", width=14.0),
     Column("line_mu", "约谈线", MU, 8.0),
     *(
@@ -66,7 +67,8 @@ def talks_table(
         unit = units.get(line["unit_code"])
         name = line["unit_code"] if unit is None else unit.name
         is_unseen = unit is not None and unit.is_unseen and not line["patches"]
-        rows.append(_row(line, name, sums, is_unseen=is_unseen))
+        observed = {OBSERVED_COLUMN.key: None if unit is None else ratio_cell(unit.observed_ratio)}
+        rows.append({**_row(line, name, sums, is_unseen=is_unseen), **observed})
         keys.append(talk_key(line))
     return Table(
         "T07",
