@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.config.load import RULES_DIR, load_rules
+from pipeline.rules.books.recognised import count_areas
 from pipeline.rules.parameters import DatedValue, RuleSet
-from pipeline.rules.recognised import count_areas
 
 RULES = load_rules(RULES_DIR)
 PERIOD_END = datetime.date(2026, 5, 1)

@@ -9,7 +9,7 @@ from typing import Any
 import shapely
 from pyproj import CRS
 
-from pipeline.io.register import open_register
+from pipeline.io.register.store import open_register
 from pipeline.schema.delivered import FORM_COLUMNS
 from pipeline.schema.events import Event, NewEvent
 from pipeline.schema.register_layers import (

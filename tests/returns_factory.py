@@ -13,7 +13,7 @@ from typing import Any
 import openpyxl
 
 from pipeline.config.models import RunConfig
-from pipeline.io.register import read_events
+from pipeline.io.register.store import read_events
 from pipeline.io.runs import RunPaths
 from pipeline.io.tiles import ThreadDispatcher
 from pipeline.schema.events import Event

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.config.load import CODES_DIR, RULES_DIR, load_codes, load_rules
-from pipeline.rules.facts import Document, PatchFacts, Piece
-from pipeline.rules.reasoning import Walk
+from pipeline.rules.screening.facts import Document, PatchFacts, Piece
+from pipeline.rules.screening.reasoning import Walk
 from pipeline.schema.reference import REFERENCE_LAYERS
 
 D = datetime.date

@@ -138,7 +138,7 @@ def verify_command(
     if out is not None:
         findings, place = verify_comparison(out), out
     else:
-        from pipeline.io.register import verify_register
+        from pipeline.io.register.store import verify_register
         from pipeline.stages.catalogue import stages_of
         from pipeline.stages.freeze import check_seal
 

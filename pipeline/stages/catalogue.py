@@ -10,8 +10,8 @@ from typing import Any
 from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, CONSTRUCTION_TREES
 from pipeline.config.models import RunConfig
 from pipeline.delivery.assets import FONT_PATH
-from pipeline.io.register import register_reasons
-from pipeline.io.returned_files import returned_files
+from pipeline.io.register.store import register_reasons
+from pipeline.io.returned.files import returned_files
 from pipeline.io.runs import RunPaths
 from pipeline.io.scenes import META_FILE
 from pipeline.io.source_files import files_of_source

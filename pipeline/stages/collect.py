@@ -12,12 +12,12 @@ from collections.abc import Iterable
 
 from pipeline.delivery.closing_forms import decisions, form_titles
 from pipeline.errors import Finding, InputError
-from pipeline.io.receipts import write_missing, write_receipts, write_summary
-from pipeline.io.register import Register, open_register, require_open, write_snapshot
-from pipeline.io.returned_archives import open_returns
+from pipeline.io.register.store import Register, open_register, require_open, write_snapshot
+from pipeline.io.returned.archives import open_returns
+from pipeline.io.returned.receipts import write_missing, write_receipts, write_summary
 from pipeline.io.workbooks import write_workbook
-from pipeline.rules.replay import RegisterState
-from pipeline.rules.return_events import (
+from pipeline.rules.register.replay import RegisterState
+from pipeline.rules.returns.events import (
     missing_events,
     patch_events,
     renumbered,
@@ -25,8 +25,8 @@ from pipeline.rules.return_events import (
     standing_records,
     unreturned,
 )
-from pipeline.rules.return_records import Accepted, Task
-from pipeline.rules.returns import Verdict
+from pipeline.rules.returns.judge import Verdict
+from pipeline.rules.returns.records import Accepted, Task
 from pipeline.schema.events import NewEvent
 from pipeline.stages.collect_postings import posting_events
 from pipeline.stages.collect_reading import Gathered, gather

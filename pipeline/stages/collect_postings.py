@@ -6,16 +6,16 @@ import datetime
 from typing import Any
 
 from pipeline.config.load import RULES_DIR, load_rules
-from pipeline.io.register import Register
-from pipeline.rules.balances import deducted_by_unit
-from pipeline.rules.ledger import inputs_to_post, plan_postings
-from pipeline.rules.postings import posted
-from pipeline.rules.quota import deduction_weights, linkage, patch_linkages
-from pipeline.rules.quota_facts import unit_facts
-from pipeline.rules.quota_rules import quota_rules
-from pipeline.rules.recognised import count_areas
-from pipeline.rules.rectification import patch_outcomes
-from pipeline.rules.replay import RegisterState
+from pipeline.io.register.store import Register
+from pipeline.rules.books.balances import deducted_by_unit
+from pipeline.rules.books.ledger import inputs_to_post, plan_postings
+from pipeline.rules.books.postings import posted
+from pipeline.rules.books.quota import deduction_weights, linkage, patch_linkages
+from pipeline.rules.books.quota_facts import unit_facts
+from pipeline.rules.books.quota_rules import quota_rules
+from pipeline.rules.books.recognised import count_areas
+from pipeline.rules.books.rectification import patch_outcomes
+from pipeline.rules.register.replay import RegisterState
 from pipeline.schema.events import NewEvent
 from pipeline.stages.collect_task import Material
 from pipeline.stages.context import StageContext

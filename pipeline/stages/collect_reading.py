@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import Finding
-from pipeline.io.photos import read_photo
-from pipeline.io.returned_layers import read_verify_gpkg
-from pipeline.io.returned_surveys import read_survey
-from pipeline.io.returned_tables import read_form
-from pipeline.rules.return_findings import check_photo, photo_subject
-from pipeline.rules.return_records import (
+from pipeline.io.returned.layers import read_verify_gpkg
+from pipeline.io.returned.photos import read_photo
+from pipeline.io.returned.surveys import read_survey
+from pipeline.io.returned.tables import read_form
+from pipeline.rules.returns.findings import check_photo, photo_subject
+from pipeline.rules.returns.records import (
     Outcome,
     Received,
     RecordKind,

@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.delivery.sheets import Value
 from pipeline.errors import CODES, Finding, Severity
-from pipeline.rules.return_conflicts import Rival
-from pipeline.rules.return_records import Accepted, Outcome, Task
+from pipeline.rules.returns.conflicts import Rival
+from pipeline.rules.returns.records import Accepted, Outcome, Task
 from pipeline.schema.events import EVENT_LABELS, EventKind
 from pipeline.schema.returned import ReturnedFile
 from pipeline.stages.collect_reading import is_bureau

@@ -28,7 +28,7 @@ from pipeline.delivery.form_columns import form_value
 from pipeline.delivery.isolation import Township, find_townships
 from pipeline.errors import Finding, InputError
 from pipeline.io.vectors import read_layer
-from pipeline.rules.return_records import Task
+from pipeline.rules.returns.records import Task
 from pipeline.schema.delivered import FORM_COLUMNS
 from pipeline.schema.fields import FIELDS
 from pipeline.schema.layers import PARTS, REASONS, SCREENED

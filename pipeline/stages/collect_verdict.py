@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.rules.return_records import Accepted, Outcome, Received, Rejected
-from pipeline.rules.returns import Verdict, judge_returns, with_surveys
+from pipeline.rules.returns.judge import Verdict, judge_returns, with_surveys
+from pipeline.rules.returns.records import Accepted, Outcome, Received, Rejected
 from pipeline.schema.returned import ReturnedFile, SurveyFeature
 from pipeline.stages.collect_reading import Gathered
 from pipeline.stages.collect_surveys import accept_surveys, survey_material

@@ -11,11 +11,11 @@ from pipeline.config.models import RunConfig
 from pipeline.errors import Finding, InputError, Severity, UsageError, VerifyError
 from pipeline.io.atomic import replace_text
 from pipeline.io.digests import DigestCache, content_digest
-from pipeline.io.register import open_register, read_events, verify_register, write_snapshot
+from pipeline.io.register.store import open_register, read_events, verify_register, write_snapshot
 from pipeline.io.reports import json_text, read_json
 from pipeline.io.runs import RunPaths
 from pipeline.io.vectors import read_layer
-from pipeline.rules.replay import replay
+from pipeline.rules.register.replay import replay
 from pipeline.schema.events import Event, NewEvent
 from pipeline.schema.register_layers import REGISTERED
 from pipeline.stages.catalogue import stages_of

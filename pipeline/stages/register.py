@@ -9,11 +9,11 @@ from typing import Any
 
 from pipeline.config.load import CODES_DIR, load_codes
 from pipeline.errors import Finding, UsageError
-from pipeline.io.register import read_events, verify_register
-from pipeline.io.register_export import export_register
+from pipeline.io.register.export import export_register
+from pipeline.io.register.store import read_events, verify_register
 from pipeline.io.runs import RunPaths
-from pipeline.rules.payloads import LINE_KEYS, OUTLINE, PAYLOAD_KEYS
-from pipeline.rules.replay import Key, RegisterState, replay
+from pipeline.rules.register.payloads import LINE_KEYS, OUTLINE, PAYLOAD_KEYS
+from pipeline.rules.register.replay import Key, RegisterState, replay
 from pipeline.schema.codes import CodeTable
 from pipeline.schema.events import EVENT_LABELS, Event, EventKind
 from pipeline.schema.fields import FIELDS

@@ -18,11 +18,11 @@ from pipeline.config.load import CODES_DIR, RULES_DIR, load_codes, load_rules
 from pipeline.errors import Finding, InputError
 from pipeline.io.runs import RunPaths
 from pipeline.io.vectors import read_layer, write_layers
-from pipeline.rules.evidence_tables import Evidence, Reach, gather_facts
-from pipeline.rules.facts import DOCUMENT_LAYERS
 from pipeline.rules.parameters import RuleSet
-from pipeline.rules.priority import DEADLINE_RULE, due_date
-from pipeline.rules.screening import Screening, screen_patch
+from pipeline.rules.screening.evidence_tables import Evidence, Reach, gather_facts
+from pipeline.rules.screening.facts import DOCUMENT_LAYERS
+from pipeline.rules.screening.priority import DEADLINE_RULE, due_date
+from pipeline.rules.screening.screen import Screening, screen_patch
 from pipeline.schema.codes import CodeTable
 from pipeline.schema.layers import OVERLAID, PARTS, REASONS, SCREENED
 from pipeline.schema.reference import REFERENCE_LAYERS

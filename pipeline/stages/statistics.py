@@ -10,7 +10,7 @@ from pipeline.delivery.tables.table import Table
 from pipeline.errors import Finding, Severity
 from pipeline.io.table_workbook import write_table_workbook
 from pipeline.io.tables import write_csv, write_tables_json
-from pipeline.rules.recognised import is_violation
+from pipeline.rules.books.recognised import is_violation
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.statistics_books import Books, read_books
 from pipeline.stages.statistics_county import write_county

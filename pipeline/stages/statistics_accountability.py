@@ -15,17 +15,17 @@ from pipeline.delivery.tables.ratio import RatioLine, ratio_table
 from pipeline.delivery.tables.table import Table
 from pipeline.delivery.tables.talks import talk_key, talks_table
 from pipeline.delivery.tables.tally import Item
-from pipeline.rules.accountability import (
+from pipeline.rules.books.accountability import (
     MEASURES,
     RATIO_RULE,
     ratio,
     talk_lines,
     talk_rules,
 )
-from pipeline.rules.clocks import CLOCKS, clock_rules, obligations
-from pipeline.rules.recognised import is_violation
-from pipeline.rules.rectification import concealment
-from pipeline.rules.row_values import unit_of
+from pipeline.rules.books.clocks import CLOCKS, clock_rules, obligations
+from pipeline.rules.books.recognised import is_violation
+from pipeline.rules.books.rectification import concealment
+from pipeline.rules.books.row_values import unit_of
 from pipeline.stages.statistics_books import Books, Record
 
 DENOMINATORS = {

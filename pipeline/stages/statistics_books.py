@@ -18,9 +18,9 @@ from pipeline.delivery.isolation import Township, find_townships
 from pipeline.errors import Finding, InputError
 from pipeline.io.rasters import read_grid
 from pipeline.io.vectors import read_layer
+from pipeline.rules.books.recognised import count_areas, is_violation, year_union
+from pipeline.rules.books.rectification import Outcome, patch_outcomes
 from pipeline.rules.parameters import RuleSet
-from pipeline.rules.recognised import count_areas, is_violation, year_union
-from pipeline.rules.rectification import Outcome, patch_outcomes
 from pipeline.schema.book_layers import YEAR_PATCHES
 from pipeline.schema.layer import LayerSpec
 from pipeline.schema.reference import REFERENCE_LAYERS

@@ -8,11 +8,11 @@ from typing import Any
 
 from pipeline.delivery.tables.layout import DETECTED, ISSUED, Frame
 from pipeline.delivery.tables.quota_parts import QuotaBooks
-from pipeline.rules.balances import NO_ACCOUNT, balances, county_account, deducted_by_unit
-from pipeline.rules.postings import CORRECTION
-from pipeline.rules.quota import PatchLinkage, linkage, patch_linkages
-from pipeline.rules.quota_facts import unit_facts
-from pipeline.rules.quota_rules import QuotaRules, quota_rules
+from pipeline.rules.books.balances import NO_ACCOUNT, balances, county_account, deducted_by_unit
+from pipeline.rules.books.postings import CORRECTION
+from pipeline.rules.books.quota import PatchLinkage, linkage, patch_linkages
+from pipeline.rules.books.quota_facts import unit_facts
+from pipeline.rules.books.quota_rules import QuotaRules, quota_rules
 from pipeline.stages.statistics_books import Books, Record
 
 BASE_ZH = {

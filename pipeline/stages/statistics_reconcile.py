@@ -21,9 +21,9 @@ from pipeline.delivery.tables.table import M2, MU, PIECES, Table, mu_cell, round
 from pipeline.errors import Severity
 from pipeline.io.reports import read_json
 from pipeline.io.vectors import read_layer
-from pipeline.rules.balances import check_ledger
-from pipeline.rules.recognised import is_violation
-from pipeline.rules.rectification import cases_without_violation
+from pipeline.rules.books.balances import check_ledger
+from pipeline.rules.books.recognised import is_violation
+from pipeline.rules.books.rectification import cases_without_violation
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages.context import StageContext
 from pipeline.stages.layers import supplied_layers

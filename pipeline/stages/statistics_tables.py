@@ -13,9 +13,9 @@ from pipeline.delivery.tables.quota import quota_table
 from pipeline.delivery.tables.rectification import rectification_table
 from pipeline.delivery.tables.rule_words import rule_words
 from pipeline.delivery.tables.table import Table
-from pipeline.rules.clocks import clock_rules
-from pipeline.rules.quota_rules import quota_rules
-from pipeline.rules.rectification import case_rows
+from pipeline.rules.books.clocks import clock_rules
+from pipeline.rules.books.quota_rules import quota_rules
+from pipeline.rules.books.rectification import case_rows
 from pipeline.schema.register_layers import CLOSED_TOWNSHIPS
 from pipeline.stages.context import StageContext
 from pipeline.stages.statistics_accountability import clocks_of, ratio_of, talks_of

@@ -15,11 +15,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.config.load import CODES_DIR, load_codes
-from pipeline.rules.accountability import RATIO_RULE, ratio, talk_lines, talk_rules
-from pipeline.rules.quota import UnitLinkage, linkage, patch_linkages
-from pipeline.rules.quota_facts import unit_facts
-from pipeline.rules.quota_rules import quota_rules
-from pipeline.rules.rectification import concealment, patch_outcomes
+from pipeline.rules.books.accountability import RATIO_RULE, ratio, talk_lines, talk_rules
+from pipeline.rules.books.quota import UnitLinkage, linkage, patch_linkages
+from pipeline.rules.books.quota_facts import unit_facts
+from pipeline.rules.books.quota_rules import quota_rules
+from pipeline.rules.books.rectification import concealment, patch_outcomes
 from pipeline.units import format_mu100
 from tests.books_factory import (
     PERIOD_END,

@@ -18,8 +18,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.config.load import CODES_DIR, RULES_DIR, load_codes, load_rules
-from pipeline.rules.facts import Document, PatchFacts, Piece, PriorResult
-from pipeline.rules.screening import Screening, screen_patch
+from pipeline.rules.screening.facts import Document, PatchFacts, Piece, PriorResult
+from pipeline.rules.screening.screen import Screening, screen_patch
 
 HERE = Path(__file__).parent
 RULES = load_rules(RULES_DIR)

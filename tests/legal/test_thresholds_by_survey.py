@@ -17,8 +17,8 @@ from shapely.geometry import MultiPolygon
 
 from pipeline.config.load import RULES_DIR, load_rules
 from pipeline.patches.survey_returns import accept_surveys
-from pipeline.rules.accountability import RATIO_RULE, Ratio, ratio, talk_lines, talk_rules
-from pipeline.rules.recognised import count_areas
+from pipeline.rules.books.accountability import RATIO_RULE, Ratio, ratio, talk_lines, talk_rules
+from pipeline.rules.books.recognised import count_areas
 from pipeline.schema.register_layers import REGISTERED
 from pipeline.units import format_mu100
 from tests.overlay_factory import patch_table, reference, square

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import Severity
-from pipeline.rules.apportion import apportion
-from pipeline.rules.balances import balances, check_ledger, county_account
-from pipeline.rules.ledger import POSTING_KINDS, plan_postings
-from pipeline.rules.postings import Posting
+from pipeline.rules.books.apportion import apportion
+from pipeline.rules.books.balances import balances, check_ledger, county_account
+from pipeline.rules.books.ledger import POSTING_KINDS, plan_postings
+from pipeline.rules.books.postings import Posting
 from tests.books_factory import COUNTY, A, B, C, input_row, ledger_rows
 
 UNITS = (A, B, C, COUNTY)

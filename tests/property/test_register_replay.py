@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.io.register import open_register, read_events, verify_register
-from pipeline.io.register_schema import STATE_LAYERS, srs_id_of
-from pipeline.io.register_tables import read_values, state_rows, stored_values
-from pipeline.rules.replay import replay
+from pipeline.io.register.schema import STATE_LAYERS, srs_id_of
+from pipeline.io.register.store import open_register, read_events, verify_register
+from pipeline.io.register.tables import read_values, state_rows, stored_values
+from pipeline.rules.register.replay import replay
 from pipeline.schema.events import NewEvent
 from tests.register_factory import (
     CRS_WKT,

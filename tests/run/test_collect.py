@@ -25,7 +25,7 @@ from PIL import Image
 
 from pipeline.errors import CODES, InputError
 from pipeline.io.digests import DigestCache
-from pipeline.io.register import Register, open_register, verify_register
+from pipeline.io.register.store import Register, open_register, verify_register
 from pipeline.io.runs import RunPaths
 from pipeline.io.vectors import read_layer, write_layers
 from pipeline.schema.delivered import FORM_COLUMNS

@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.config.load import RULES_DIR, load_rules
 from pipeline.config.models import ImageInput, RunConfig
 from pipeline.errors import RuleError
-from pipeline.io.returned_surveys import read_survey
+from pipeline.io.returned.surveys import read_survey
 from pipeline.io.runs import RunPaths
 from pipeline.io.vectors import read_layer, write_layers
 from pipeline.schema.layers import PARTS

@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.io.runs import RunPaths
 from pipeline.io.tiles import ThreadDispatcher
 from pipeline.io.vectors import read_layer, write_layers
-from pipeline.rules.evidence_tables import Evidence, Reach, gather_facts
+from pipeline.rules.screening.evidence_tables import Evidence, Reach, gather_facts
 from pipeline.schema.layers import OVERLAID, PARTS, REASONS, SCREENED
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages.context import StageContext, StageReport

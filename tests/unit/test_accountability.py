@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from pipeline.errors import RuleError
-from pipeline.rules.accountability import (
+from pipeline.rules.books.accountability import (
     NO_RATIO,
     RATIO_RULE,
     TalkLine,
@@ -20,7 +20,7 @@ from pipeline.rules.accountability import (
     talk_lines,
     talk_rules,
 )
-from pipeline.rules.rectification import Outcome
+from pipeline.rules.books.rectification import Outcome
 from tests.books_factory import PERIOD_END, RULES, A, B, counted_row, m2
 
 LIMIT = RULES.at(RATIO_RULE, PERIOD_END).number()

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from pipeline.rules.apportion import apportion
-from pipeline.rules.rounding import exact_mu100, half_up, percent
+from pipeline.rules.books.apportion import apportion
+from pipeline.rules.books.rounding import exact_mu100, half_up, percent
 
 
 @pytest.mark.parametrize(

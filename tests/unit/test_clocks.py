@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import RuleError
-from pipeline.rules.clocks import (
+from pipeline.rules.books.clocks import (
     CLOCK_RULES,
     CLOCKS,
     STATES,

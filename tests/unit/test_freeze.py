@@ -13,9 +13,9 @@ import pytest
 
 from pipeline.errors import Finding, InputError, PipelineError, UsageError, VerifyError
 from pipeline.io.digests import file_sha256
-from pipeline.io.register import read_events, verify_register, write_snapshot
+from pipeline.io.register.store import read_events, verify_register, write_snapshot
 from pipeline.io.runs import RunPaths
-from pipeline.rules.replay import replay
+from pipeline.rules.register.replay import replay
 from pipeline.stages import freeze as freeze_stage
 from pipeline.stages.catalogue import Stage
 from pipeline.stages.freeze import check_seal, freeze, reopen

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config.load import CODES_DIR, load_codes
 from pipeline.errors import Severity
-from pipeline.rules.balances import (
+from pipeline.rules.books.balances import (
     DeductionAccount,
     QuotaAccount,
     UnitAccount,
@@ -18,14 +18,14 @@ from pipeline.rules.balances import (
     county_account,
     deducted_by_unit,
 )
-from pipeline.rules.ledger import (
+from pipeline.rules.books.ledger import (
     POSTING_KINDS,
     deduction_postings,
     input_postings,
     inputs_to_post,
     plan_postings,
 )
-from pipeline.rules.postings import Line, Posting, posted, standing
+from pipeline.rules.books.postings import Line, Posting, posted, standing
 from pipeline.schema.events import Event
 from tests.books_factory import COUNTY, A, B, C, input_row, ledger_rows
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.rules.permissions import (
+from pipeline.rules.screening.permissions import (
     Standing,
     Window,
     coverage_by,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.io.photos import read_photo
+from pipeline.io.returned.photos import read_photo
 from pipeline.schema.returned import PhotoFacts
 from tests.returned_factory import as_file, jpeg
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from pipeline.rules.quota_facts import unit_facts
-from pipeline.rules.replay import replay
+from pipeline.rules.books.quota_facts import unit_facts
+from pipeline.rules.register.replay import replay
 from pipeline.stages.collect_postings import _stated
 from pipeline.stages.statistics_books import _run_order
 from pipeline.stages.statistics_quota import inputs_in_order

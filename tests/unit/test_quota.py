@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from pipeline.errors import RuleError
-from pipeline.rules.quota import UnitLinkage, deduction_weights, linkage, patch_linkages
-from pipeline.rules.quota_facts import UnitFacts, unit_facts
-from pipeline.rules.quota_ranks import rank_units
-from pipeline.rules.quota_rules import QuotaRules, RankTable, quota_rules
-from pipeline.rules.rectification import Outcome
+from pipeline.rules.books.quota import UnitLinkage, deduction_weights, linkage, patch_linkages
+from pipeline.rules.books.quota_facts import UnitFacts, unit_facts
+from pipeline.rules.books.quota_ranks import rank_units
+from pipeline.rules.books.quota_rules import QuotaRules, RankTable, quota_rules
+from pipeline.rules.books.rectification import Outcome
 from tests.books_factory import (
     COUNTY,
     PERIOD_END,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pipeline.rules.recognised import (
+from pipeline.rules.books.recognised import (
     count_areas,
     counted_basis,
     is_new_known,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.rules.rectification import (
+from pipeline.rules.books.rectification import (
     NO_OUTCOME,
     CaseCounts,
     case_rows,

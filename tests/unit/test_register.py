@@ -19,9 +19,11 @@ import pytest
 from pyproj import CRS
 
 from pipeline.errors import Finding, InputError
-from pipeline.io import register_file, register_schema
 from pipeline.io.digests import file_sha256
-from pipeline.io.register import (
+from pipeline.io.register import file as register_file
+from pipeline.io.register import schema as register_schema
+from pipeline.io.register.schema import GUARDS
+from pipeline.io.register.store import (
     EARLIER_MOVED,
     MOVED,
     NOT_COLLECTED,
@@ -32,10 +34,9 @@ from pipeline.io.register import (
     verify_register,
     write_snapshot,
 )
-from pipeline.io.register_schema import GUARDS
 from pipeline.io.vectors import read_layer
-from pipeline.rules.chain import EVENT_COLUMNS, event_hash
-from pipeline.rules.replay import replay
+from pipeline.rules.register.chain import EVENT_COLUMNS, event_hash
+from pipeline.rules.register.replay import replay
 from pipeline.schema.events import EVENT_LABELS, GENESIS, NewEvent
 from pipeline.schema.register_layers import CASE_PATCHES, COUNTY_INPUTS, LEDGER, REGISTERED, SURVEYS
 from tests.register_factory import (
@@ -672,7 +673,7 @@ def test_a_place_that_can_not_be_written_is_named(tmp_path: Path) -> None:
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.io.register import open_register
+from pipeline.io.register.store import open_register
 from tests.register_factory import CRS_WKT, RECORDED_AT, registered
 
 path, kill_at, first = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -735,8 +736,8 @@ def test_a_register_killed_while_it_is_made_is_not_there(path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.io import register_schema
-from pipeline.io.register import open_register
+from pipeline.io.register import schema as register_schema
+from pipeline.io.register.store import open_register
 
 register_schema._list_table = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 with open_register(Path(sys.argv[1]), None):

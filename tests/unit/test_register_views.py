@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.io.register import read_events
+from pipeline.io.register.store import read_events
 from pipeline.io.runs import RunPaths
 from pipeline.stages.register import export, log, verify
 from tests.register_factory import (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import shapely
 
-from pipeline.rules.payloads import plain_payload, plain_text, require_payload
-from pipeline.rules.posting_checks import check_postings
-from pipeline.rules.replay import RegisterState, replay
+from pipeline.rules.books.posting_checks import check_postings
+from pipeline.rules.register.payloads import plain_payload, plain_text, require_payload
+from pipeline.rules.register.replay import RegisterState, replay
 from pipeline.schema.delivered import FORM_COLUMNS
 from pipeline.schema.events import EVENT_LABELS, NewEvent
 from pipeline.schema.register_layers import (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.io.returned_archives import open_returns
+from pipeline.io.returned.archives import open_returns
 from pipeline.schema.returned import ReturnedFile
 from tests.returned_factory import jpeg, zip_of
 
@@ -220,7 +220,7 @@ def test_too_many_members(tmp_path: Path) -> None:
 def test_total_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.zip", "b.zip"):
         zip_of(tmp_path / name, {"1.csv": os.urandom(600), "2.csv": os.urandom(600)})
-    monkeypatch.setattr("pipeline.io.returned_archives.MAX_UNPACKED_BYTES", 2_000)
+    monkeypatch.setattr("pipeline.io.returned.archives.MAX_UNPACKED_BYTES", 2_000)
     problems = {name: file.problem for name, file in opened(tmp_path).items()}
     assert list(problems) == ["a.zip!/1.csv", "a.zip!/2.csv", "b.zip"]
     assert problems["a.zip!/1.csv"] is None
@@ -305,6 +305,6 @@ def test_full_disk_is_not_the_files_fault(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pipeline.io.returned_archives._places", full)
+    monkeypatch.setattr("pipeline.io.returned.archives._places", full)
     with pytest.raises(OSError, match="No space"):
         opened(tmp_path)

@@ -11,11 +11,11 @@ import pytest
 from pyproj import CRS
 
 from pipeline.errors import CODES, Finding
-from pipeline.io.photos import read_photo
-from pipeline.io.returned_archives import open_returns
-from pipeline.io.returned_layers import read_verify_gpkg
-from pipeline.io.returned_surveys import read_survey
-from pipeline.io.returned_tables import read_form
+from pipeline.io.returned.archives import open_returns
+from pipeline.io.returned.layers import read_verify_gpkg
+from pipeline.io.returned.photos import read_photo
+from pipeline.io.returned.surveys import read_survey
+from pipeline.io.returned.tables import read_form
 from pipeline.schema.returned import ReturnedFile, ReturnKind
 from tests.returned_factory import (
     FILLED,

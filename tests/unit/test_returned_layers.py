@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import shapely
 
-from pipeline.io.outline_blobs import OutlineError, read_outline
-from pipeline.io.returned_layers import read_verify_gpkg
+from pipeline.io.returned.layers import read_verify_gpkg
+from pipeline.io.returned.outline_blobs import OutlineError, read_outline
 from pipeline.schema.delivered import FORM_COLUMNS, VERIFY
 from pipeline.schema.returned import FormTable
 from tests.returned_factory import IDS, PACKAGE_ID, as_file, outline, write_verify
@@ -217,7 +217,7 @@ def test_without_layer_of_patches(verify: Path) -> None:
 
 
 def test_too_many_rows(verify: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.io.returned_layers.MAX_ROWS", 2)
+    monkeypatch.setattr("pipeline.io.returned.layers.MAX_ROWS", 2)
     assert code_of(verify) == "E-RETURN-REFUSED"
 
 

@@ -11,7 +11,7 @@ import shapely
 import shapely.affinity
 from pyproj import CRS
 
-from pipeline.io.returned_surveys import read_survey
+from pipeline.io.returned.surveys import read_survey
 from pipeline.schema.returned import ReturnKind, SurveyFeature
 from tests.returned_factory import as_file, outline
 

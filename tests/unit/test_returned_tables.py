@@ -10,7 +10,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from pipeline.io.returned_tables import read_form
+from pipeline.io.returned.tables import read_form
 from pipeline.schema.delivered import FORM_COLUMNS
 from pipeline.schema.returned import FormTable
 from tests.returned_factory import (
@@ -441,7 +441,7 @@ def test_sheets_that_no_program_writes(form: Path, rows: bytes, code: str) -> No
 
 
 def test_too_many_rows(form: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.io.xlsx_sheet.MAX_ROWS", 5)
+    monkeypatch.setattr("pipeline.io.returned.xlsx_sheet.MAX_ROWS", 5)
     assert problem(form)[0] == "E-RETURN-REFUSED"
 
 

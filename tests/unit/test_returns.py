@@ -11,11 +11,12 @@ import pytest
 
 from pipeline.config.load import CODES_DIR, load_codes
 from pipeline.errors import Finding
-from pipeline.rules.payloads import require_payload
-from pipeline.rules.return_events import missing_events, patch_events, said_of
-from pipeline.rules.return_findings import check_finding, check_photo, photo_subject
-from pipeline.rules.return_inputs import check_county_input
-from pipeline.rules.return_records import (
+from pipeline.rules.register.payloads import require_payload
+from pipeline.rules.returns.events import missing_events, patch_events, said_of
+from pipeline.rules.returns.findings import check_finding, check_photo, photo_subject
+from pipeline.rules.returns.inputs import check_county_input
+from pipeline.rules.returns.judge import Verdict, judge_returns, with_surveys
+from pipeline.rules.returns.records import (
     Accepted,
     Outcome,
     Received,
@@ -23,8 +24,7 @@ from pipeline.rules.return_records import (
     Rejected,
     Task,
 )
-from pipeline.rules.return_signed import check_case, check_judgement
-from pipeline.rules.returns import Verdict, judge_returns, with_surveys
+from pipeline.rules.returns.signed import check_case, check_judgement
 from pipeline.schema.events import Event, NewEvent
 from pipeline.schema.returned import PhotoFacts
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RuleError
-from pipeline.rules.facts import PriorResult
 from pipeline.rules.parameters import RuleSet
-from pipeline.rules.priority import due_date
-from pipeline.rules.screening import screen_patch
-from pipeline.rules.wording import area_zh, percent_zh
+from pipeline.rules.screening.facts import PriorResult
+from pipeline.rules.screening.priority import due_date
+from pipeline.rules.screening.screen import screen_patch
+from pipeline.rules.screening.wording import area_zh, percent_zh
 from pipeline.schema.reference import REFERENCE_LAYERS
 from tests.screening_facts import AFTER, BEFORE, CODES, RULES, D, document, patch, piece
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.rules.violation_kinds import PROBLEM_CLASSES, find_kinds, primary_kind
+from pipeline.rules.screening.violation_kinds import PROBLEM_CLASSES, find_kinds, primary_kind
 from pipeline.schema.reference import REFERENCE_LAYERS
 from tests.screening_facts import CODES, patch, piece, walk
 

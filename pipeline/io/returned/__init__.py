@@ -1,0 +1,1 @@
+"""Reading what comes back: hostile archives, forms, layers, photos, survey boundaries."""

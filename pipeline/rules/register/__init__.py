@@ -1,0 +1,1 @@
+"""The register (图斑台账) as values: payloads, hash chain, replay."""

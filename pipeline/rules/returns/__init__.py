@@ -1,0 +1,1 @@
+"""Whether a returned record can be accepted, and what becomes of it."""
