@@ -53,7 +53,7 @@ class NewEvent:
     subject: str
     """Patch id, case number, key of a county input, key of a posting, or the run."""
     payload: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values; its keys by kind are in `schema.register_layers` and in `rules.replay`."""
+    """JSON values; keys by kind: `schema.register_layers` and `rules.register.replay`."""
     event_date: str | None = None
     """Business date: filled in, judged, filed; ISO."""
     by: str | None = None

@@ -23,7 +23,7 @@ RECEIPTS = "collect/receipts.csv"
 
 
 def receipt_rows(outcomes: Iterable[Outcome], task: Task) -> list[list[str]]:
-    """One row per returned record, in the columns of `io.receipts.RECEIPT_HEADER` but the first."""
+    """One row per returned record: `io.returned.receipts.RECEIPT_HEADER` but the first."""
     kinds = task.codes["record_kind"].labels
     rows = []
     for one in outcomes:
@@ -213,7 +213,8 @@ def notices_of(
                 "N-RETURN-MISSING",
                 f"还有 {missing} 个图斑没有交回。",
                 "",
-                "见 collect/missing.csv。",
+                "照清单催办；收到后放进 data/returns/<运行编号>/，再次回收即可。",
+                "collect/missing.csv",
             )
         )
     if withdrawn:
@@ -261,5 +262,5 @@ def _in_words(kind: EventKind, subject: str, task: Task) -> str:
     return " ".join(word for word in (label, names.get(unit, unit), *rest) if word)
 
 
-def _notice(code: str, what: str, value: str, advice: str) -> Finding:
-    return Finding(code, what, RECEIPTS, value, "", advice, Severity.NOTICE)
+def _notice(code: str, what: str, value: str, advice: str, where: str = RECEIPTS) -> Finding:
+    return Finding(code, what, where, value, "", advice, Severity.NOTICE)

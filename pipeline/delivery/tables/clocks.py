@@ -10,7 +10,7 @@ from pipeline.delivery.tables.table import KEY_COLUMNS, PIECES, Cell, Column, Ta
 from pipeline.delivery.tables.tally import Item, Sum
 
 Duty = Mapping[str, Any]
-"""Fields of `rules.clocks.Obligation`."""
+"""Fields of `rules.books.clocks.Obligation`."""
 STATES = {
     "on_time": "按时完成",
     "late": "逾期完成",

@@ -1,6 +1,6 @@
 """T05: 增违挂钩 per township, as worked out, beside the accounts of the quota ledger.
 
-What is worked out comes as mappings with the fields of `rules.quota.UnitLinkage` and
+What is worked out comes as mappings with the fields of `rules.books.quota.UnitLinkage` and
 `PatchLinkage`, the accounts by name of their entries.
 """
 

@@ -43,9 +43,9 @@ class QuotaBooks:
 
     target_year: int
     units: Mapping[str, Sequence[Facts]]
-    """Source group → fields of `rules.quota.UnitLinkage`, and `base_before_m2` and so on."""
+    """Source group → fields of `rules.books.quota.UnitLinkage`, and `base_before_m2` and so on."""
     patches: Mapping[str, Sequence[Facts]]
-    """Source group → fields of `rules.quota.PatchLinkage`, and `pbf_m2`."""
+    """Source group → fields of `rules.books.quota.PatchLinkage`, and `pbf_m2`."""
     accounts: Mapping[str, Accounts]
     """Unit code → accounts of the target year; units without a posting are not there."""
     county: Accounts

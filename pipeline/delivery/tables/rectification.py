@@ -35,7 +35,7 @@ UNRECTIFIED = "unrectified"
 
 
 class CaseFacts(Protocol):
-    """One 宗, see `rules.rectification.CaseRow`."""
+    """One 宗, see `rules.books.rectification.CaseRow`."""
 
     @property
     def key(self) -> str:

@@ -30,7 +30,7 @@ from pipeline.delivery.tables.tally import (
 )
 
 Line = Mapping[str, Any]
-"""Fields of `rules.accountability.TalkLine`, and `source_group`."""
+"""Fields of `rules.books.accountability.TalkLine`, and `source_group`."""
 
 READINGS = {
     "before": "整改前",

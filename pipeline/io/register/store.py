@@ -1,7 +1,8 @@
 """The county's register (图斑台账): a GeoPackage of events that are only ever added to.
 
-All other tables are the state that `rules.replay` makes of the events; they are brought up to date
-in the transaction that appends, so that a process killed at any moment leaves both or neither.
+All other tables are the state that `rules.register.replay` makes of the events; they are brought up
+to date in the transaction that appends, so that a process killed at any moment leaves both or
+neither.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def talk_lines(
 ) -> tuple[TalkLine, ...]:
     """Every unit against every line, over the violations among the rows (counted areas).
 
-    `concealed` comes from `rules.rectification.concealment`; a patch that is not in it is unknown.
+    `concealed` comes from `rules.books.rectification.concealment`; a patch not in it is unknown.
     The caller chooses the source group. Units that only rows name come last.
     """
     held: dict[str, list[Row]] = {code: [] for code in units}

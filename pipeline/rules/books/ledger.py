@@ -19,7 +19,7 @@ from pipeline.rules.books.row_values import text_of
 
 Row = Mapping[str, Any]
 Weights = Mapping[int, Mapping[str, int]]
-"""Year of the quota → unit → weight, from `rules.quota.deduction_weights`."""
+"""Year of the quota → unit → weight, from `rules.books.quota.deduction_weights`."""
 
 POSTING_KINDS: Mapping[str, str] = {
     "quota_opening": "opening",

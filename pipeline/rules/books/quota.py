@@ -1,8 +1,8 @@
 """增违挂钩 worked out per township (测算): base, what rectification takes off, deduction.
 
 No document gives the formula: every figure here is 示例口径，待上级文件确认, and what the superior
-really deducts comes with a 文号 as a county input (`rules.ledger`). Amounts are exact until they
-are rounded once per township, HALF_UP to 0.01 亩.
+really deducts comes with a 文号 as a county input (`rules.books.ledger`). Amounts are exact until
+they are rounded once per township, HALF_UP to 0.01 亩.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ def unit_facts(
     """Quota of the target year (check year + 1) and whether the year before was deducted too.
 
     `deducted_mu100` is what the ledger holds as deducted in the check year, that is for the year
-    before (`rules.balances.deducted_by_unit`). `inputs` may hold several runs, in their order: of
-    one statement made again the last counts, so that a quota is not added up twice.
+    before (`rules.books.balances.deducted_by_unit`). `inputs` may hold several runs, in their
+    order: of one statement made again the last counts, so that a quota is not added up twice.
     """
     quotas: dict[str, Fraction] = {}
     last_year: dict[str, Fraction] = {}
