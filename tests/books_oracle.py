@@ -149,14 +149,14 @@ def _ratios(connection: sqlite3.Connection, county: str) -> Books:
     return found
 
 
-def printed(tables: dict[str, Any], name: str) -> Books:
+def printed(tables: dict[str, Any], name: str, period: str = "本期") -> Books:
     """Rows and totals of a printed table by the same keys."""
     found: Books = {}
     group_codes = {label: code for code, label in GROUPS.items()} | {"县级": "county"}
     more = {"T02": "judgement", "T03": "suspected_class", "T07": "measure"}.get(name)
     judged = {label: code for code, label in JUDGEMENTS.items()}
     for row in (*tables[name]["rows"], *tables[name]["totals"]):
-        if row.get("period", "本期") != "本期":
+        if row.get("period", period) != period:
             continue
         group = group_codes.get(row["source_group"], row["source_group"])
         key: tuple[str, ...] = (row["unit_code"], group)
@@ -172,10 +172,14 @@ def differences(data: Path, run: str, closes_on: str, check_year: int) -> list[s
     tables = json.loads(path.read_text(encoding="utf-8"))
     with closing(open_books(data, run, closes_on, check_year)) as connection:
         labels = _class_labels(data)
-        wanted = expected(connection)
+        wanted = [(name, books, "本期") for name, books in expected(connection).items()]
         told = list(_counted_differences(connection))
-    for name, books in wanted.items():
-        has = printed(tables, name)
+        runs = connection.execute("SELECT COUNT(DISTINCT run) FROM register.patches")
+        if runs.fetchone() == (1,):
+            # With one quarter in the register the year so far is that quarter.
+            wanted += [(*pair, "年度累计") for *pair, _ in wanted if pair[0] == "T06"]
+    for name, books, period in wanted:
+        has = printed(tables, name, period)
         for key, cells in sorted(books.items()):
             shown = has.get((*key[:2], labels.get(key[2], key[2])) if name == "T03" else key)
             if shown is None:
