@@ -8,8 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Any
 import docx
 import openpyxl
 import pytest
+
+from tests.pdf_text import pdf_lines
 
 TABLES = ("T01", "T02", "T03", "T04", "T05", "T06", "T07", "T10", "T11", "T12", "T15")
 RANKING = (
@@ -188,11 +188,8 @@ def test_tables_of_word_and_page_are_the_books(
     assert {row[0]: row[1:4] for row in lines} == talks
 
 
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler) 不在本机")
 def test_tables_of_the_pdf_are_the_books(run_dir: Path, tables: dict[str, Any]) -> None:
-    command = ["pdftotext", "-layout", str(run_dir / "report" / "brief.pdf"), "-"]
-    text = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
-    lines = [line.split() for line in text.splitlines()]
+    lines = pdf_lines((run_dir / "report" / "brief.pdf").read_bytes())
     wanted = expected(tables)
     rows = [row for part in ("ranking", "linkage", "ratio", "clocks") for row in wanted[part]]
     rows += [[name, *cells] for name, cells in talk_cells(tables).items()]
@@ -204,10 +201,7 @@ def test_tables_of_the_pdf_are_the_books(run_dir: Path, tables: dict[str, Any]) 
 def test_large_figures_are_the_books(name: str, run_dir: Path, tables: dict[str, Any]) -> None:
     path = run_dir / "report" / name
     if name.endswith("pdf"):
-        if shutil.which("pdftotext") is None:
-            pytest.skip("pdftotext (poppler) 不在本机")
-        command = ["pdftotext", "-layout", str(path), "-"]
-        text = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+        text = "".join("".join(line) for line in pdf_lines(path.read_bytes()))
     elif name.endswith("docx"):
         text = "\n".join(texts_of(docx.Document(str(path))))
     else:
