@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.books_queries import (
     INPUTS,
+    OBSERVED,
     T01,
     T02,
     T03,
@@ -71,6 +72,15 @@ def expected(connection: sqlite3.Connection) -> dict[str, Books]:
         for when in ("before", "after"):
             is_reached = 3 * cells[f"{when}_m2"] >= 2000 * TALK_LINES_MU[measure]
             cells[f"{when}_label"] = "预警" if is_reached else "未达到"
+    seen = dict(connection.execute(OBSERVED.format(unit="township_code")))
+    seen |= dict(connection.execute(OBSERVED.format(unit=f"'{county}'")))
+    for books in found.values():
+        for key, cells in books.items():
+            # The county's own row is an account and no land.
+            cells["observed_ratio"] = None if key[1] == "county" else seen.get(key[0])
+    ((target_year,),) = connection.execute("SELECT check_year + 1 FROM given")
+    for cells in found["T05"].values():
+        cells |= {"target_year": target_year, "rank": None}
     return found
 
 

@@ -177,3 +177,5 @@ T07 = """SELECT unit, grp, measure, SUM(area) AS before_mu, SUM(area_m2) AS befo
   GROUP BY 1, 2, 3"""
 INPUTS = """SELECT item, unit_code, SUM(value_mu) FROM register.county_inputs i, given
   WHERE i.run = given.run AND year = given.check_year AND item LIKE 'denominator%' GROUP BY 1, 2"""
+OBSERVED = """SELECT {unit}, 100 * SUM(land_m2 * observed_ratio) / SUM(land_m2)
+  FROM books.townships GROUP BY 1"""
