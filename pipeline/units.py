@@ -22,6 +22,11 @@ def reaches_mu(area_m2: float, threshold_mu: Decimal) -> bool:
     return 3 * Decimal(area_m2) >= 2000 * threshold_mu
 
 
+def two_places(value: float | Decimal) -> Decimal:
+    """Two places, HALF_UP on the exact value."""
+    return Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
 def format_mu100(area_mu100: int) -> str:
     """Print an integer of 0.01 亩 with two decimals; the only place 亩 become text."""
     sign = "-" if area_mu100 < 0 else ""

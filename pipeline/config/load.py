@@ -122,6 +122,11 @@ def load_codes(path: Path) -> CodeTable:
     return build_code_table(path.stem, rows, source)
 
 
+def load_all_codes() -> dict[str, CodeTable]:
+    """Every code table by its name."""
+    return {path.stem: load_codes(path) for path in sorted(CODES_DIR.glob("*.csv"))}
+
+
 def load_rules(directory: Path) -> RuleSet:
     """Every rule parameter under a folder; a file's path below it spells the rule's id."""
     if not directory.is_dir():

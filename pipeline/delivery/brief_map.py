@@ -14,6 +14,8 @@ from html import escape
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.delivery.scale_bar import bar_length_m, length_zh
+
 WIDTH, HEIGHT = 560.0, 430.0
 LEGEND_HEIGHT = 46.0
 MARGIN = 10.0
@@ -30,7 +32,7 @@ STEPS_MU = tuple(
 FULLY_SEEN = Decimal(95)
 """Townships seen less than this share, in percent, are hatched thinly. For the drawing only."""
 SIMPLIFY_PX = 0.4
-SCALE_STEPS_M = (100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+SHORTEST_BAR_M = 100
 LABEL_SIZE = 12.0
 SMALL_LABEL_SIZE = 9.5
 MANY_TOWNSHIPS = 16
@@ -211,11 +213,10 @@ def _lines(
 
 
 def _scale_bar(view: _View) -> list[str]:
-    fitting = [metres for metres in SCALE_STEPS_M if metres * view.scale <= 0.2 * WIDTH]
-    metres = fitting[-1] if fitting else SCALE_STEPS_M[0]
+    metres = bar_length_m(lambda m: m * view.scale <= 0.2 * WIDTH, SHORTEST_BAR_M)
     right, y = WIDTH - MARGIN, HEIGHT - 14
     left = right - metres * view.scale
-    label = f"{metres // 1000} 千米" if metres >= 1000 else f"{metres} 米"
+    label = length_zh(metres)
     return [
         f'<path d="M{left:.1f},{y - 5:.1f}V{y:.1f}H{right:.1f}V{y - 5:.1f}" fill="none" '
         f'stroke="{INK}" stroke-width="1.3"/>',

@@ -22,10 +22,11 @@ from pydantic import Field
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.delivery.card_map import Extent, outline_svg, overlay_svg
+from pipeline.delivery.scale_bar import bar_length_m
 from pipeline.schema.model import Frozen
 
 OUTLINE_INK, OUTLINE_INK_ON_MAP = "#d5112b", "#111418"
-SCALE_STEPS_M = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+SHORTEST_BAR_M = 5
 SCALE_BAR_RATIO = 0.36
 """Longest scale bar, as a share of the picture's side."""
 HIDDEN_GROUND, HIDDEN_LINE = 236, 178
@@ -144,7 +145,6 @@ def card_images(
         if shown_area is not None:
             pictures[-1][~_inside(shown_area, extent, side_px)] = PAPER
     overlay, symbols = overlay_svg(overlays, extent)
-    steps = [m for m in SCALE_STEPS_M if m <= SCALE_BAR_RATIO * extent.side_m]
     return CardImages(
         before=_jpeg(Image.fromarray(pictures[0]), params),
         after=_jpeg(Image.fromarray(pictures[1]), params),
@@ -154,7 +154,7 @@ def card_images(
         overlay=overlay,
         symbols=symbols,
         side_m=extent.side_m,
-        scale_bar_m=steps[-1] if steps else SCALE_STEPS_M[0],
+        scale_bar_m=bar_length_m(lambda m: m <= SCALE_BAR_RATIO * extent.side_m, SHORTEST_BAR_M),
         hidden_before=hidden[0],
         hidden_after=hidden[1],
     )

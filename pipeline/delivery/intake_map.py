@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from pipeline.delivery.intake_facts import Overview, Ring
+from pipeline.delivery.scale_bar import bar_length_m, length_zh
 from pipeline.schema.problems import Place, Problem
 
 WIDTH_PX = 760.0
@@ -14,7 +15,7 @@ MAX_HEIGHT_PX = 520.0
 MARGIN_PX = 18.0
 MAX_DOTS = 400
 """Dots drawn of each severity; the table has them all."""
-SCALE_STEPS_M = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+SHORTEST_BAR_M = 10
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,10 @@ def _dots(problems: Sequence[Problem], view: _View) -> list[str]:
 
 
 def _scale_bar(view: _View) -> list[str]:
-    fitting = [m for m in SCALE_STEPS_M if m * view.scale <= 0.25 * view.width]
-    metres = fitting[-1] if fitting else SCALE_STEPS_M[0]
+    metres = bar_length_m(lambda m: m * view.scale <= 0.25 * view.width, SHORTEST_BAR_M)
     x, y = MARGIN_PX + 8, view.height - MARGIN_PX - 10
     end = x + metres * view.scale
-    label = f"{metres // 1000} 千米" if metres >= 1000 else f"{metres} 米"
+    label = length_zh(metres)
     return [
         f'<path class="bar" d="M{x:.1f},{y - 5:.1f}V{y:.1f}H{end:.1f}V{y - 5:.1f}"/>',
         f'<text class="scale" x="{(x + end) / 2:.1f}" y="{y - 8:.1f}">{label}</text>',

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.delivery.assets import FONT_PATH
+from pipeline.delivery.scale_bar import bar_length_m, length_zh
 
 PANEL_PX = 720
 """Longest side of one panel."""
@@ -22,7 +23,6 @@ INK, PAPER, ACCENT = (32, 36, 42), (255, 255, 255), (230, 30, 60)
 STRETCH_PERCENT = (1.0, 99.0)
 STRETCH_STEP = 7
 """Every n-th observed pixel of the preview is enough for its percentiles."""
-SCALE_STEPS_M = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,11 @@ def _draw_outlines(
 
 def _draw_scale(pen: ImageDraw.ImageDraw, metres_per_px: float, limit_px: int, y: float) -> float:
     """Draw a round-numbered bar and return its right end including the label."""
-    fitting = [m for m in SCALE_STEPS_M if m / metres_per_px <= 0.3 * limit_px]
-    metres = fitting[-1] if fitting else SCALE_STEPS_M[0]
+    metres = bar_length_m(lambda m: m / metres_per_px <= 0.3 * limit_px, 1)
     end = GAP_PX + metres / metres_per_px
     pen.line([(GAP_PX, y - 7), (GAP_PX, y + 7)], fill=INK, width=2)
     pen.line([(GAP_PX, y), (end, y)], fill=INK, width=3)
     pen.line([(end, y - 7), (end, y + 7)], fill=INK, width=2)
-    label = f"{metres // 1000} 千米" if metres >= 1000 else f"{metres} 米"
+    label = length_zh(metres)
     pen.text((end + 10, y), label, font=font(19), fill=INK, anchor="lm")
     return end + 10 + pen.textlength(label, font=font(19))

@@ -9,6 +9,8 @@ from typing import Literal
 Kind = Literal["text", "id", "integer", "mu", "m2", "degree", "date", "long"]
 """How a column is shown; `id` is text that must never become a number, `long` wraps."""
 Value = str | int | float | None
+RISKY = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a text that begins so for a formula once it is edited or saved as CSV."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from pipeline.delivery.sheets import RISKY
 from pipeline.errors import Finding, InputError, Severity
 from pipeline.io.atomic import replace_bytes
 from pipeline.io.encodings import Encoding, choose_encoding
@@ -19,7 +20,6 @@ from pipeline.schema.normalise import Invalid, clean_text, parse_number
 from pipeline.schema.raw_layer import RawColumn, RawLayer
 
 _BOM = b"\xef\xbb\xbf"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_point_table(
@@ -125,7 +125,7 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 def _inert(cell: str) -> str:
-    if not cell.startswith(_FORMULA_STARTS):
+    if not cell.startswith(RISKY):
         return cell
     is_number = not isinstance(parse_number(cell), Invalid)
     return cell if is_number else f"'{cell}"

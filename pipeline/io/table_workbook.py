@@ -14,6 +14,7 @@ from typing import Any
 
 import xlsxwriter
 
+from pipeline.delivery.sheets import RISKY
 from pipeline.delivery.tables.table import (
     ABSENT_ZH,
     COUNT_UNITS,
@@ -31,7 +32,6 @@ from pipeline.io.workbooks import (
     HEADER_FILL,
     LOCKED_FILL,
     OPTIONS,
-    RISKY,
     Formats,
     escaped,
 )

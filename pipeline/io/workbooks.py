@@ -14,7 +14,7 @@ from typing import Any
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
-from pipeline.delivery.sheets import Column, ListSheet, Value, Workbook
+from pipeline.delivery.sheets import RISKY, Column, ListSheet, Value, Workbook
 from pipeline.errors import Finding, InputError
 from pipeline.io.atomic import staging_file
 
@@ -30,8 +30,6 @@ NUMBER_FORMATS = {
     "integer": "0",
     "date": "yyyy-mm-dd",
 }
-RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a text that begins so for a formula once it is edited or saved as CSV."""
 FIRST_DATE, LAST_DATE = datetime.date(2000, 1, 1), datetime.date(2099, 12, 31)
 OPTIONS = {
     "strings_to_formulas": False,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from pipeline.config.load import CODES_DIR, load_codes
+from pipeline.config.load import load_all_codes
 from pipeline.delivery.delivered import (
     Screened,
     Vocabulary,
@@ -63,7 +63,7 @@ def load_material(context: StageContext) -> Material:
         read_layer(paths.overlay, PARTS),
         read_layer(paths.screened, REASONS),
     )
-    vocabulary = Vocabulary({path.stem: load_codes(path) for path in CODES_DIR.glob("*.csv")})
+    vocabulary = Vocabulary(load_all_codes())
     townships = _townships(context)
     registered = registered_patches(context, screened)
     locked: dict[str, dict[str, tuple[Any, ...]]] = {}

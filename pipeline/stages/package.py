@@ -11,7 +11,7 @@ from typing import Any
 
 import geopandas as gpd
 
-from pipeline.config.load import CODES_DIR, load_codes
+from pipeline.config.load import load_all_codes
 from pipeline.delivery.delivered import Screened, Vocabulary, in_order, package_id
 from pipeline.delivery.isolation import NEVER_DELIVERED, Township, find_townships
 from pipeline.errors import Finding, InputError, Severity
@@ -106,7 +106,7 @@ def _load(context: StageContext) -> Material:
         zones_first=run.settings.overlay.development_zone_first,
     )
     _require_receivers(screened, townships, paths.screened)
-    vocabulary = Vocabulary({path.stem: load_codes(path) for path in CODES_DIR.glob("*.csv")})
+    vocabulary = Vocabulary(load_all_codes())
     _require_classes(run.settings.package.withheld_classes, vocabulary)
     images = _images(context)
     return Material(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from pipeline.schema.codes import CodeTable
 from pipeline.schema.events import EVENT_LABELS, Event, EventKind
 from pipeline.schema.fields import FIELDS
 from pipeline.schema.register_layers import CASE_COLUMNS
-from pipeline.units import format_mu100
+from pipeline.units import format_mu100, two_places
 
 SHORT_HASH = 12
 CODE_TABLES = {
@@ -220,7 +219,7 @@ def _shown(name: str, value: Any, codes: Mapping[str, CodeTable]) -> str:
     if name.endswith("_mu100"):
         return f"{format_mu100(value)} 亩"
     if name.endswith("_m2"):
-        return f"{Decimal(value).quantize(Decimal('0.01'), ROUND_HALF_UP)} ㎡"
+        return f"{two_places(value)} ㎡"
     labels = codes[name].labels if name in codes else {}
     return labels.get(str(value), str(value))
 

@@ -12,7 +12,7 @@ import geopandas as gpd
 import pandas as pd
 from pyproj import CRS
 
-from pipeline.config.load import CODES_DIR, RULES_DIR, load_codes, load_rules
+from pipeline.config.load import RULES_DIR, load_all_codes, load_rules
 from pipeline.delivery.delivered import Vocabulary
 from pipeline.delivery.isolation import Township, find_townships
 from pipeline.errors import Finding, InputError
@@ -101,7 +101,7 @@ def read_books(context: StageContext) -> Books:
         check_year=year,
         on=on,
         rules=load_rules(RULES_DIR),
-        vocabulary=Vocabulary({p.stem: load_codes(p) for p in sorted(CODES_DIR.glob("*.csv"))}),
+        vocabulary=Vocabulary(load_all_codes()),
         crs=registered.crs,
         patches=[closed[n] for n in own],
         outlines=registered.geometry.to_numpy()[own],

@@ -17,7 +17,7 @@ from pipeline.delivery.tables.reconcile import (
     table_identities,
     total_of,
 )
-from pipeline.delivery.tables.table import M2, MU, PIECES, Table, mu_cell, rounded
+from pipeline.delivery.tables.table import M2, MU, PIECES, Table, mu_cell
 from pipeline.errors import Severity
 from pipeline.io.reports import read_json
 from pipeline.io.vectors import read_layer
@@ -29,6 +29,7 @@ from pipeline.stages.context import StageContext
 from pipeline.stages.layers import supplied_layers
 from pipeline.stages.statistics_books import Books
 from pipeline.stages.statistics_quota import inputs_in_order
+from pipeline.units import two_places
 
 RECORDS, ROWS = "条", "项"
 
@@ -86,12 +87,12 @@ def _parts(books: Books, parts: gpd.GeoDataFrame) -> Iterator[Identity]:
 def _sum(amounts: Sequence[Any], unit: str) -> Decimal:
     if unit == MU:
         return mu_cell(sum(int(amount) for amount in amounts))
-    return rounded(math.fsum(float(amount) for amount in amounts))
+    return two_places(math.fsum(float(amount) for amount in amounts))
 
 
 def _townships(books: Books, tables: Tables) -> Iterator[Identity]:
     names = ("nodata_m2", "cloud_m2", "shadow_m2", "other_unobserved_m2")
-    land = rounded(math.fsum(books.townships["land_m2"]))
+    land = two_places(math.fsum(books.townships["land_m2"]))
     seen = (books.townships["land_m2"] * books.townships["observed_ratio"]).tolist()
     unseen = [value for name in names for value in books.townships[name].tolist()]
     yield Identity(
@@ -99,7 +100,7 @@ def _townships(books: Books, tables: Tables) -> Iterator[Identity]:
         "T11",
         land,
         "可观测＋无影像＋云＋影＋其他",
-        rounded(math.fsum([*seen, *unseen])),
+        two_places(math.fsum([*seen, *unseen])),
         M2,
     )
     ratio = tables["T06"]
@@ -169,7 +170,7 @@ def _deducted_by_document(books: Books, year: int) -> dict[str, int]:
 
 def _mu100(value_mu: float) -> int:
     """A stated number of 亩 as hundredths, by the decimals that were written."""
-    return int(rounded(Decimal(str(value_mu))) * 100)
+    return int(two_places(Decimal(str(value_mu))) * 100)
 
 
 def _issued_areas(context: StageContext, books: Books) -> Iterator[Identity]:
@@ -185,7 +186,7 @@ def _issued_areas(context: StageContext, books: Books) -> Iterator[Identity]:
         return
     total = math.fsum(float(value) for value in stated[chosen])
     areas = [row["area_m2"] for row in books.patches if row["issued_id"] is not None]
-    difference = rounded(total) - rounded(math.fsum(areas))
+    difference = two_places(total) - two_places(math.fsum(areas))
     yield Identity("下发图斑：下发所附面积减图形面积", "差", difference, unit=M2, is_note=True)
 
 

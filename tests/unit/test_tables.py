@@ -21,11 +21,11 @@ from pipeline.delivery.tables.table import (
     cell_text,
     mu_cell,
     percent,
-    rounded,
 )
 from pipeline.delivery.tables.tally import Item
 from pipeline.io.table_workbook import text_width, write_table_workbook
 from pipeline.io.tables import read_csv, read_tables_json, write_csv, write_tables_json
+from pipeline.units import two_places
 
 FRAME = Frame(
     "379999",
@@ -74,8 +74,8 @@ def test_percent_is_exact_and_half_up(numerator: Any, denominator: Any, shown: o
 
 
 def test_rounding_is_half_up_on_the_exact_value() -> None:
-    assert rounded(Decimal("2.675")) == Decimal("2.68")
-    assert rounded(2.675) == Decimal("2.67")  # the float lies below
+    assert two_places(Decimal("2.675")) == Decimal("2.68")
+    assert two_places(2.675) == Decimal("2.67")  # the float lies below
     assert mu_cell(-5) == Decimal("-0.05")
 
 

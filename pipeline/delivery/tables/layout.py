@@ -16,7 +16,6 @@ from pipeline.delivery.tables.table import (
     Row,
     Table,
     noted,
-    rounded,
     with_note,
 )
 from pipeline.delivery.tables.tally import (
@@ -31,6 +30,7 @@ from pipeline.delivery.tables.tally import (
     contributions,
     sum_cell,
 )
+from pipeline.units import two_places
 
 ISSUED, DETECTED = "issued", "detected"
 OBSERVED_COLUMN = Column("observed_ratio", "两期可观测比例", PERCENT)
@@ -202,4 +202,4 @@ def ratio_cell(observed_ratio: float | None) -> Cell:
     """An observed share in per cent; 未观测 if nothing was seen."""
     if observed_ratio is None:
         return None
-    return UNSEEN_ZH if observed_ratio == 0 else rounded(observed_ratio * 100)
+    return UNSEEN_ZH if observed_ratio == 0 else two_places(observed_ratio * 100)

@@ -24,10 +24,10 @@ from pipeline.delivery.tables.table import (
     areas,
     mu_cell,
     noted,
-    rounded,
     with_note,
 )
 from pipeline.delivery.tables.tally import NOTHING, Item, add_totals, sum_cell
+from pipeline.units import two_places
 
 AREAS = ("area", "new", "cultivated", "pbf")
 TRANSFER_FLAGS = ("transfer_pbf", "transfer_cultivated")
@@ -162,7 +162,7 @@ def _areas(patch: Patch, kind: str) -> dict[str, Cell]:
     mu100, m2 = patch[f"counted_{kind}_mu100"], patch[f"counted_{kind}_m2"]
     return {
         f"{kind}_mu": "未提供" if mu100 is None else mu_cell(mu100),
-        f"{kind}_m2": "未提供" if m2 is None else rounded(m2),
+        f"{kind}_m2": "未提供" if m2 is None else two_places(m2),
     }
 
 

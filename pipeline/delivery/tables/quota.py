@@ -47,10 +47,10 @@ from pipeline.delivery.tables.table import (
     areas,
     mu_cell,
     noted,
-    rounded,
     with_note,
 )
 from pipeline.delivery.tables.tally import TOTAL, Sum, add_up, sum_cell
+from pipeline.units import two_places
 
 NETTED = {
     "net_demolished": "netted_demolished_mu100",
@@ -169,10 +169,10 @@ def _linkage_cells(
         return {}
     cells: dict[str, Cell] = {
         "base_before_mu": mu_cell(unit["base_before_mu100"]),
-        "base_before_m2": rounded(unit["base_before_m2"]),
+        "base_before_m2": two_places(unit["base_before_m2"]),
         "base_pbf_before_mu": mu_cell(unit["pbf_before_mu100"]),
         "base_after_mu": mu_cell(unit["base_after_mu100"]),
-        "base_after_m2": rounded(unit["base_after_m2"]),
+        "base_after_m2": two_places(unit["base_after_m2"]),
         "base_pbf_after_mu": mu_cell(unit["pbf_after_mu100"]),
         "deduction_before_mu": _mu(unit["deduction_before_mu100"]),
         "deduction_after_mu": _mu(unit["deduction_after_mu100"]),

@@ -23,7 +23,6 @@ from pipeline.delivery.tables.table import (
     Table,
     areas,
     percent,
-    rounded,
 )
 from pipeline.delivery.tables.tally import (
     NOTHING,
@@ -34,6 +33,7 @@ from pipeline.delivery.tables.tally import (
     item_contributions,
     sum_cell,
 )
+from pipeline.units import two_places
 
 PERIODS = {"period": "本期", "year": "年度累计"}
 COLUMNS = (
@@ -149,7 +149,7 @@ def _items(line: RatioLine) -> Iterator[Item]:
             subject = "|".join(
                 str(row[name] or "") for name in ("item", "unit_code", "year", "doc_no", "run")
             )
-            amount = int(rounded(Decimal(str(row["value_mu"]))) * 100)
+            amount = int(two_places(Decimal(str(row["value_mu"]))) * 100)
             yield Item(line.key, f"denominator_{kind}_mu", "input", subject, amount)
 
 
@@ -186,7 +186,7 @@ def _row(line: RatioLine, sums: Sums, read: Reader, threshold: Decimal) -> Row:
         "source_group": GROUPS_ZH[ISSUED],
         OBSERVED_COLUMN.key: ratio_cell(line.observed_ratio),
         "period": PERIODS[line.period],
-        "threshold": rounded(threshold * 100),
+        "threshold": two_places(threshold * 100),
         **cells,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -104,11 +104,6 @@ def noted(rows: Sequence[Row], assumptions: Sequence[str]) -> list[Row]:
 def mu_cell(area_mu100: int) -> Decimal:
     """亩 from hundredths."""
     return Decimal(area_mu100).scaleb(-2).quantize(CENT)
-
-
-def rounded(value: float | Decimal) -> Decimal:
-    """Two places, HALF_UP on the exact value."""
-    return Decimal(value).quantize(CENT, ROUND_HALF_UP)
 
 
 def percent(numerator: float | Decimal, denominator: float | Decimal) -> Decimal | str:

@@ -18,7 +18,6 @@ from pipeline.delivery.tables.table import (
     Row,
     Table,
     areas,
-    rounded,
 )
 from pipeline.delivery.tables.tally import (
     NOTHING,
@@ -28,6 +27,7 @@ from pipeline.delivery.tables.tally import (
     item_contributions,
     sum_cell,
 )
+from pipeline.units import two_places
 
 Line = Mapping[str, Any]
 """Fields of `rules.books.accountability.TalkLine`, and `source_group`."""
@@ -105,7 +105,7 @@ def _row(line: Line, name: str, sums: Sums, *, is_unseen: bool) -> Row:
         "unit_name": name,
         "source_group": GROUPS_ZH[line["source_group"]],
         "measure": line["label"],
-        "line_mu": rounded(line["threshold_mu"]),
+        "line_mu": two_places(line["threshold_mu"]),
         **cells,
     }
 

@@ -21,9 +21,8 @@ from pipeline.delivery.tables.table import (
     Cell,
     Contribution,
     mu_cell,
-    rounded,
 )
-from pipeline.units import format_mu100
+from pipeline.units import format_mu100, two_places
 
 TOTAL = "total"
 ALL = "all"
@@ -101,7 +100,7 @@ def sum_cell(found: Sum, unit: str) -> Cell:
         return ABSENT_ZH if found.n_unknown == found.n_items else UNKNOWN_ZH
     if unit == MU:
         return mu_cell(int(found.amount))
-    return rounded(found.amount) if unit == M2 else int(found.amount)
+    return two_places(found.amount) if unit == M2 else int(found.amount)
 
 
 def contributions(items: Iterable[Item], units: Mapping[str, str]) -> list[Contribution]:

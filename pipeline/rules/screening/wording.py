@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from pipeline.rules.parameters import RuleInForce
 from pipeline.rules.screening.facts import Document, PatchFacts
-from pipeline.units import format_mu100, mu100_from_m2
+from pipeline.units import format_mu100, mu100_from_m2, two_places
 
 ASSUMPTION_ZH = "示例口径，待上级文件确认"
 
@@ -21,7 +21,6 @@ LAYER_ZH = {
     "permits": "规划许可",
     "mining_rights": "采矿权",
 }
-_CENT = Decimal("0.01")
 _MAX_NAMED = 5
 _MOST_DECIMALS = 9
 
@@ -41,7 +40,7 @@ def farmland_zh(facts: PatchFacts) -> str:
 
 def square_metres(area_m2: float) -> str:
     """Square metres with two decimals, HALF_UP on the exact binary value."""
-    return f"{Decimal(area_m2).quantize(_CENT, ROUND_HALF_UP)} 平方米"
+    return f"{two_places(area_m2)} 平方米"
 
 
 def area_zh(area_m2: float) -> str:
@@ -54,7 +53,7 @@ def percent_zh(part: float | Decimal, whole: float | Decimal = 1) -> str:
     if not whole:
         return "0.00%"
     share = Decimal(part) / Decimal(whole) * 100
-    return f"{share.quantize(_CENT, ROUND_HALF_UP)}%"
+    return f"{two_places(share)}%"
 
 
 def share_zh(part: float | Decimal, whole: float | Decimal, limit: Decimal) -> str:
