@@ -81,6 +81,8 @@ class Matching:
     """Of the issued outlines, `(outline,)`."""
     seen: Components
     """Pixels of each outline that belong to an object matched with it; empty if none does."""
+    matched_pixels: NDArray[np.int64]
+    """`(outline,)`: all pixels of the objects matched with it, also those beyond the outline."""
     is_seen_likely: NDArray[np.bool_]
     """`(outline,)`: whether most of the pixels seen are construction-like."""
     detected: Detected
@@ -134,6 +136,7 @@ def match_issued(
     return Matching(
         pixels,
         seen,
+        _matched_pixels(matched, patches.components, outlines.size),
         2.0 * likely > seen.n_pixels,
         _joined([patches.select(~is_absorbed), dropped, *pieces]),
         int(is_absorbed.sum()),
@@ -153,6 +156,14 @@ def _is_match(
     smaller = np.minimum(pixels.n_pixels[outline], components.n_pixels[component])
     is_match = summed(lengths, number, pairs.size) >= params.min_overlap_ratio * smaller
     return np.asarray(is_match[number], dtype=np.bool_)
+
+
+def _matched_pixels(matched: Shared, components: Components, n_outlines: int) -> NDArray[np.int64]:
+    n_components = max(1, len(components))
+    pairs = np.unique(matched.first * n_components + matched.second)
+    outline, component = np.divmod(pairs, n_components)
+    sizes = components.n_pixels[component].astype(np.float64)
+    return summed(sizes, outline, n_outlines).astype(np.int64)
 
 
 def _joined(families: list[Detected]) -> Detected:

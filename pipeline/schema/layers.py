@@ -41,6 +41,35 @@ DROPPED = LayerSpec(
     key=("first_row", "first_col"),
 )
 
+RAW_OUTLINES = LayerSpec(
+    name="raw_outlines",
+    label_zh="图斑像元边界",
+    fields=("patch_id", "n_pixels", "raw_area_m2", "area_change_ratio", "is_simplified"),
+    geometry="MultiPolygon",
+    key=("patch_id",),
+)
+
+ISSUED_MATCHES = LayerSpec(
+    name="issued_matches",
+    label_zh="下发与自主提取比对",
+    fields=(
+        "match_no",
+        "match_state",
+        "issued_id",
+        "patch_id",
+        "issued_m2",
+        "detected_m2",
+        "overlap_m2",
+        "area_difference_m2",
+        "before_days_later",
+        "after_days_later",
+        "dropped_reason",
+        "explanation_zh",
+    ),
+    geometry=None,
+    key=("match_no",),
+)
+
 TIE_POINTS = LayerSpec(
     name="tie_points",
     label_zh="配准同名点",
@@ -173,6 +202,8 @@ FINDINGS = LayerSpec(
 LAYERS: tuple[LayerSpec, ...] = (
     PATCHES,
     DROPPED,
+    RAW_OUTLINES,
+    ISSUED_MATCHES,
     TIE_POINTS,
     OVERLAID,
     PARTS,
