@@ -16,7 +16,7 @@ TESTS := $(PY) -m pytest $(PYTEST_ARGS)
 STAGE_NEEDS := setup $(if $(filter demo,$(RUN)),demo)
 
 .PHONY: help setup demo run quarter close freeze reopen compare evaluate intake align detect extract overlay screen package \
-	collect statistics report trace register status why verify config lint check test test-slow test-faults test-qgis bench clean
+	collect statistics report trace register audit status why verify config lint check test test-slow test-faults test-qgis bench clean
 
 help: ## 列出全部目标
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -87,6 +87,9 @@ trace: setup ## 追溯一个数字：TABLE=T05 UNIT=乡镇 [COLUMN=列]（RUN=�
 
 register: setup ## 图斑台账：核对历史；PATCH=图斑编号 时查一个图斑的全部记录（RUN=运行编号）
 	@$(PY) -m pipeline register $(if $(PATCH),log "$(PATCH)",verify) --run $(RUN)
+
+audit: setup ## 漏检抽查：DO=draw 抽样制卡 [CELLS=格数]；DO=result 读判读表、算检出率（RUN=运行编号）
+	@$(if $(filter draw result,$(DO)),,$(error 用法：make audit DO=draw 或 DO=result RUN=运行编号))$(PY) -m pipeline audit $(DO) --run $(RUN) $(if $(CELLS),--cells $(CELLS))
 
 status: setup ## 一次运行的概况（RUN=运行编号）
 	@$(PY) -m pipeline status --run $(RUN)

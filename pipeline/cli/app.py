@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.auditing import audit_app
 from pipeline.cli.closing import freeze_command, register_app, reopen_command, trace_command
 from pipeline.cli.comparing import compare_command, evaluate_command
 from pipeline.cli.options import (
@@ -78,6 +79,7 @@ app.command("trace")(trace_command)
 app.command("freeze")(freeze_command)
 app.command("reopen")(reopen_command)
 app.add_typer(register_app, name="register")
+app.add_typer(audit_app, name="audit")
 
 
 @app.command("status")

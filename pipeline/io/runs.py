@@ -235,6 +235,11 @@ class RunPaths:
         return self.stage_dir("report")
 
     @property
+    def audit(self) -> Path:
+        """Folder of the omission audit: sample, cards, forms that people fill in, result."""
+        return self.root / "audit"
+
+    @property
     def seal(self) -> Path:
         """What was sealed, kept outside the register; there while the run is sealed."""
         return self.root / "seal.json"

@@ -130,11 +130,11 @@ def _pictures(
         name: table.geometry.to_numpy()[np.sort(table.sindex.query(frame))].tolist()
         for name, table in overlays.items()
     }
-    windows = [_window(material.pictures[name], extent) for name in ("before", "after")]
+    windows = [picture_window(material.pictures[name], extent) for name in ("before", "after")]
     return card_images(outline, windows[0], windows[1], near, params, visible)
 
 
-def _window(picture: Picture, extent: Extent) -> DateWindow:
+def picture_window(picture: Picture, extent: Extent) -> DateWindow:
     """The pixels of one date; a single hidden one where the image does not reach."""
     image = picture.image
     window = window_of(image.grid, shapely.box(*extent.bounds))

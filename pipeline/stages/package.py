@@ -108,7 +108,7 @@ def _load(context: StageContext) -> Material:
     _require_receivers(screened, townships, paths.screened)
     vocabulary = Vocabulary(load_all_codes())
     _require_classes(run.settings.package.withheld_classes, vocabulary)
-    images = _images(context)
+    images = aligned_images(context)
     return Material(
         screened=screened,
         references=references,
@@ -129,7 +129,8 @@ def _references(path: Path) -> dict[str, gpd.GeoDataFrame]:
     }
 
 
-def _images(context: StageContext) -> Mapping[str, ImageFile]:
+def aligned_images(context: StageContext) -> Mapping[str, ImageFile]:
+    """The aligned images of both dates, with the number that stands for nothing seen."""
     rules: dict[str, dict[str, Any]] = read_json(context.paths.align_fit).get("nodata", {})
     files = {"before": context.paths.align_before, "after": context.paths.align_after}
     images = {}

@@ -1,0 +1,82 @@
+"""Part of the omission audit: what the run knows of every cell, and its stratum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from pipeline.change.linear import SCORE_MAX, SCORE_UNOBSERVED
+from pipeline.config.load import CHANGE_KIND_CODES, load_codes
+from pipeline.grid import Grid, PixelWindow
+from pipeline.io.rasters import read_grid, read_window
+from pipeline.io.vectors import read_layer
+from pipeline.patches.omission_audit import CHANGED, FAINT, QUIET, REPORTED, AuditParams
+from pipeline.schema.layers import PATCHES
+from pipeline.stages.context import StageContext
+
+LEAST_M2 = 100.0
+"""Area of new construction, or of a reported patch, from which it counts in a cell."""
+CLEAR_SCORE, FAINT_SCORE = SCORE_MAX // 2, SCORE_MAX // 5
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The square cells of a run's grid, row by row."""
+
+    grid: Grid
+    side_px: int
+    across: int
+    stratum: NDArray[np.int64]
+    """`(cell,)`: number of the stratum, −1 for cells that are not seen or cut by the edge."""
+
+    def outline(self, cell: int) -> shapely.Polygon:
+        """The cell in the coordinates of the grid."""
+        row, col = (part * self.side_px for part in divmod(cell, self.across))
+        rows = np.array([row, row, row + self.side_px, row + self.side_px], np.float64)
+        cols = np.array([col, col + self.side_px, col + self.side_px, col], np.float64)
+        return shapely.Polygon(np.column_stack(self.grid.xy(rows, cols)))
+
+
+def find_cells(context: StageContext, params: AuditParams) -> Cells:
+    """Cut the run's grid into cells, anchored at its origin, and find the stratum of each."""
+    paths = context.paths
+    grid = read_grid(paths.detect_score, context.run.gsd_m)
+    side = max(4, round(params.cell_m / grid.pixel_size_m))
+    down, across = grid.height // side, grid.width // side
+    counts = np.zeros((3, down * across), np.int64)
+    for row in range(down):
+        window = PixelWindow(row * side, (row + 1) * side, 0, across * side)
+        score = read_window(str(paths.detect_score), (1,), window)[0]
+        cells = score.reshape(side, across, side)
+        observed = cells != SCORE_UNOBSERVED
+        at = slice(row * across, (row + 1) * across)
+        counts[0, at] = observed.sum(axis=(0, 2))
+        counts[1, at] = (observed & (cells >= CLEAR_SCORE)).sum(axis=(0, 2))
+        counts[2, at] = (observed & (cells >= FAINT_SCORE)).sum(axis=(0, 2))
+    least_px = max(1, round(LEAST_M2 / grid.pixel_area_m2))
+    stratum = np.full(down * across, QUIET, np.int64)
+    stratum[counts[2] >= least_px] = FAINT
+    stratum[counts[1] >= least_px] = CHANGED
+    found = Cells(grid, side, across, stratum)
+    stratum[_reported(context, found)] = REPORTED
+    stratum[counts[0] < params.min_observed * side * side] = -1
+    return found
+
+
+def _reported(context: StageContext, cells: Cells) -> NDArray[np.int64]:
+    """Cells in which the run's own construction-like patches have enough area."""
+    patches = read_layer(context.paths.extract_patches, PATCHES)
+    kinds = load_codes(CHANGE_KIND_CODES).attributes
+    like = [code for code, told in kinds.items() if told["is_construction"] in ("1", "")]
+    is_own = patches["source"].isin(["detected", "both"]) & patches["change_kind"].isin(like)
+    outlines = np.asarray(patches.geometry[is_own].to_numpy(), dtype=object)
+    if not outlines.size:
+        return np.empty(0, np.int64)
+    boxes = np.array([cells.outline(cell) for cell in range(cells.stratum.size)], dtype=object)
+    cell, patch = shapely.STRtree(outlines).query(boxes, predicate="intersects")
+    shared = shapely.area(shapely.intersection(boxes[cell], outlines[patch]))
+    area = np.bincount(cell, weights=shared, minlength=cells.stratum.size)
+    return np.flatnonzero(area >= LEAST_M2)
