@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,21 @@ from pyproj import CRS, Transformer
 from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid, RasterWindow, Tile, TileOutput
 from pipeline.imagery.resample import GridMapping, resample, sample_nearest
+from pipeline.imagery.residuals import UnregisteredCells
 from pipeline.imagery.validity import (
     MASK_VALUES,
     NODATA,
+    UNREGISTERED,
+    VALID,
+    VALIDITIES,
     NodataRule,
+    count_codes,
     covered_mask,
     working_pixels,
     worst_of,
 )
 
+DATE_NAMES = ("before", "after")
 MAX_GSD_RATIO = 4.0
 """Cubic convolution of a much finer source would alias; a much coarser one invents detail."""
 
@@ -136,28 +143,34 @@ class AlignJob:
     dates: Mapping[str, DateJob]
     masks: Mapping[str, GridMapping] = field(default_factory=dict)
     """Supplied validity masks by source name, each with its image's mapping."""
+    unregistered: UnregisteredCells | None = None
+    """Where the images do not fit; None if nowhere."""
 
 
 @dataclass(frozen=True)
 class AlignPartial:
     """What a tile gives back beside its rasters."""
 
-    unobserved_pixels: int
     unknown_mask_values: Mapping[str, tuple[int, ...]]
     """Values of supplied masks that mean nothing, by source name."""
+    counts: Mapping[str, NDArray[np.int64]]
+    """Pixels by validity code, of `valid` and of every date."""
 
 
 def align_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: AlignJob) -> TileOutput:
-    """Tile function: sources on their own grids → `before`, `after` (as asked) and `valid`."""
-    states: list[NDArray[np.uint8]] = []
-    rasters: dict[str, NDArray[np.generic]] = {}
+    """Tile function: sources on their own grids → `before`, `after` (as asked) and validities.
+
+    `valid_before` and `valid_after` say what each date hides, `valid` the worst of both.
+    """
+    states: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in DATE_NAMES}
+    rasters: dict[str, NDArray[Any]] = {}
     for name, job in params.dates.items():
         source = sources[name]
         mask = covered_mask(source, job.rule)
         pixels, mask = resample(
             tile.core, working_pixels(source, mask), (source.row0, source.col0), mask, job.mapping
         )
-        states.append(np.where(mask == 1, 0, NODATA).astype(np.uint8))
+        states[name].append(np.where(mask == 1, 0, NODATA).astype(np.uint8))
         if job.is_written:
             rasters[name] = pixels
     unknown: dict[str, tuple[int, ...]] = {}
@@ -166,8 +179,13 @@ def align_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: AlignJob
         origin = source.row0, source.col0
         state = sample_nearest(tile.core, source.array[0], origin, mapping, NODATA)
         unknown[name] = tuple(np.setdiff1d(state, MASK_VALUES).tolist())
-        states.append(state.astype(np.uint8))
-    valid = worst_of(states, tile.core.shape)
-    rasters["valid"] = valid
-    partial = AlignPartial(int(np.count_nonzero(valid)), unknown)
+        states[name.removesuffix("_mask")].append(state.astype(np.uint8))
+    by_date = {name: worst_of(found, tile.core.shape) for name, found in states.items()}
+    valid = worst_of(tuple(by_date.values()), tile.core.shape)
+    if params.unregistered is not None:
+        is_apart = params.unregistered.mask(tile.core) & (valid == VALID)
+        valid[is_apart] = UNREGISTERED
+    rasters |= {"valid": valid, **{f"valid_{name}": codes for name, codes in by_date.items()}}
+    counts = {name: count_codes(rasters[name]) for name in VALIDITIES}
+    partial = AlignPartial(unknown, counts)
     return TileOutput(rasters, ((tile.index, partial),))

@@ -40,7 +40,7 @@ def copy_offset(pixels, row, col, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _inside(whole, part, size):  # type: ignore[no-untyped-def]
+def inside(whole, part, size):  # type: ignore[no-untyped-def]
     """Whether the position `whole + part` lies on an axis of `size` pixels, half a pixel around."""
     if whole < 0:
         return whole == -1 and part >= 0.5
@@ -59,10 +59,10 @@ def shift_valid(valid, first, part, bounds, out):  # type: ignore[no-untyped-def
     for i in range(rows):
         # centre within the image: -0.5 <= whole + part <= size - 0.5
         whole_r = i + r0 + origin_row
-        if not _inside(whole_r, part[0], height):
+        if not inside(whole_r, part[0], height):
             continue
         for j in range(cols):
-            if not _inside(j + c0 + origin_col, part[1], width):
+            if not inside(j + c0 + origin_col, part[1], width):
                 continue
             if all_valid:
                 out[i, j] = 1

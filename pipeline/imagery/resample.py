@@ -5,6 +5,9 @@ target pixel has a fractional position in the source. Positions are computed fro
 numbers (never relative to a tile), so the result does not depend on how the grid was cut. OpenCV's
 remap quantises to 1/32 px and GDAL's warper approximates per chunk; neither has that property.
 
+A displacement field moves the positions further, place by place; it is evaluated at the same
+absolute nodes.
+
 Kernel: Keys (1981), cubic convolution, a = −1/2, IEEE TASSP 29(6).
 """
 
@@ -28,6 +31,8 @@ from pipeline.imagery.cubic import (
     shift_cubic,
     shift_valid,
 )
+from pipeline.imagery.displacement import DisplacementField
+from pipeline.imagery.field_kernels import field_cubic, field_nearest
 
 KERNEL_REACH_PX = 2
 EXACT_OFFSET_PX = 1e-6
@@ -44,10 +49,17 @@ class GridMapping:
     """Measured displacement of the source's content, target pixels: content seen at `r` in the
     target lies at `r + shift_row_px` if the source is placed by its georeference alone."""
     shift_col_px: float = 0.0
+    field: DisplacementField | None = None
+    """Displacement that varies from place to place, on top of the constant shift."""
 
     @property
     def offset(self) -> tuple[float, float] | None:
         """Constant `(row, col)` offset target → source, or None if the mapping is not constant."""
+        return self.grid_offset if self.field is None else None
+
+    @property
+    def grid_offset(self) -> tuple[float, float] | None:
+        """The same without the field: None if pixels differ in size, direction or CRS."""
         ta, tb, tc, td, te, tf = self.target.transform
         sa, sb, _, sd, se, _ = self.source.transform
         size = max(abs(ta), abs(te))
@@ -66,6 +78,9 @@ class GridMapping:
         self, rows: NDArray[np.float64], cols: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Source `(row, col)` of target pixel numbers; both refer to pixel centres."""
+        if self.field is not None:
+            moved_rows, moved_cols = self.field.at(rows, cols)
+            rows, cols = rows + moved_rows, cols + moved_cols
         x, y = self.target.xy(rows + self.shift_row_px + 0.5, cols + self.shift_col_px + 0.5)
         if self.target.crs_wkt is not None and self.target.crs != self.source.crs:
             assert self.source.crs_wkt is not None  # a pair is checked when it is opened
@@ -165,7 +180,9 @@ def resample(
     else:
         node_rows, node_cols, row0, col0 = mapping.lattice(window)
         first = (window.row0 - row0, window.col0 - col0)
-        map_cubic(
+        # A field on the target's own pixels leaves neighbours neighbours, which is much faster.
+        kernel = map_cubic if mapping.grid_offset is None else field_cubic
+        kernel(
             pixels, source_valid, node_rows, node_cols, first, origin, size, limits, out, out_valid
         )  # fmt: skip
     return out, out_valid
@@ -207,6 +224,12 @@ def sample_nearest(
     For classes and stored scores, which must not be mixed. `pixels` `(y, x)` cover the source
     window starting at `origin`.
     """
+    out = np.full(window.shape, fill, pixels.dtype)
+    if mapping.field is not None:
+        node_rows, node_cols, row0, col0 = mapping.lattice(window)
+        first = (window.row0 - row0, window.col0 - col0)
+        field_nearest(pixels, node_rows, node_cols, first, origin, out)
+        return out
     rows, cols = np.meshgrid(
         np.arange(window.row0, window.row1, dtype=np.float64),
         np.arange(window.col0, window.col1, dtype=np.float64),
@@ -216,6 +239,5 @@ def sample_nearest(
     r = np.floor(source_rows + 0.5).astype(np.int64) - origin[0]
     c = np.floor(source_cols + 0.5).astype(np.int64) - origin[1]
     inside = (r >= 0) & (r < pixels.shape[0]) & (c >= 0) & (c < pixels.shape[1])
-    out = np.full(window.shape, fill, pixels.dtype)
     out[inside] = pixels[r[inside], c[inside]]
     return out

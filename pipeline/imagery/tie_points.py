@@ -2,7 +2,8 @@
 
 Phase correlation stays usable when season, sun and sensor change the contrast, but it locks onto
 anything when the content itself changed (false shifts of 75-295 px occur in real pairs). Hence a
-limit of plausibility on the peak, a signal-to-noise bound, and a consensus among the points.
+limit of plausibility on the peak, a signal-to-noise bound, and a consensus among the points
+(`consensus`). A fixed part of the lattice is held out of every fit: the check points.
 
 Kuglin and Hines 1975. The cross spectrum is weighted by a Gaussian so that the correlation peak is
 a Gaussian of known width, whose sub-pixel position three samples per axis give in closed form.
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import scipy.fft
@@ -23,8 +26,14 @@ from pipeline.imagery.resample import GridMapping, resample
 from pipeline.imagery.validity import NodataRule, covered_mask, working_pixels
 from pipeline.schema.model import Frozen
 
-MAX_REPEATED = 25
-"""Points measured again once the common shift is known; they only refine it."""
+RegistrationKind = Literal["none", "shift", "affine", "field"]
+"""How the after image is moved, from simple to complex."""
+CHECK_EVERY = 4
+"""One window in so many is a check point."""
+PX_PER_EXTRA_POINT = 1024
+"""In very large images one more point per side for so many pixels, up to twice the setting."""
+REACH_PX = 24
+"""Pixels read around a window, so that it can be moved by what was found and measured again."""
 
 
 class TiePointParams(Frozen):
@@ -36,13 +45,22 @@ class TiePointParams(Frozen):
         description="可信的最大平移，米；超过的相关峰视为假锁定",
     )
     min_search_px: float = Field(4.0, gt=0, description="搜索范围不小于的像元数（粗分辨率影像）")
-    points_per_side: int = Field(7, ge=2, le=64, description="每个方向的同名点数")
+    points_per_side: int = Field(
+        12, ge=2, le=64, description="每个方向的匹配窗口数（含检查点）；特大影像最多加倍"
+    )
     min_clear_share: float = Field(0.6, gt=0, le=1, description="匹配窗口内有效像元的最低比例")
     min_snr: float = Field(6.0, gt=1, description="相关峰与背景标准差之比的下限")
     min_points: int = Field(4, ge=3, description="建立配准关系所需的最少一致点数")
     min_agreement: float = Field(0.5, gt=0, le=1, description="一致点占可用点的最低比例")
     negligible_shift_px: float = Field(
         0.1, ge=0, description="小于此值的平移不做重采样：插值的损失大于所得"
+    )
+    most_complex_model: RegistrationKind = Field(
+        "field",
+        description="允许的最复杂改正：none 不改正、shift 平移、affine 仿射、field 平滑位移场",
+    )
+    min_gain_px: float = Field(
+        0.03, ge=0, description="更复杂的改正须使检查点误差平均降低的最小值，像元"
     )
 
 
@@ -59,34 +77,13 @@ class TiePoint:
     quality: float
     """Signal-to-noise ratio of the correlation peak; 0 if the window could not be used."""
     window_px: int
+    is_check: bool = False
+    """Held out of the fit."""
     is_used: bool = False
-
-
-@dataclass(frozen=True)
-class Registration:
-    """The displacement the points agree on."""
-
-    shift_row_px: float
-    shift_col_px: float
-    residual_px: float | None
-    """Median distance of the used points from the common shift; None if none was established."""
-    n_points: int
-    n_used: int
-
-    @property
-    def is_established(self) -> bool:
-        """False if the points did not agree: the images are then left where they lie."""
-        return self.n_used > 0
-
-    def is_below(self, limit_px: float) -> bool:
-        """Whether the shift is shorter than `limit_px`."""
-        return bool(np.hypot(self.shift_row_px, self.shift_col_px) < limit_px)
-
-    def without_negligible(self, limit_px: float) -> Registration:
-        """The same fit with a shift below `limit_px` set to zero: it is not worth resampling."""
-        if not self.is_below(limit_px):
-            return self
-        return replace(self, shift_row_px=0.0, shift_col_px=0.0)
+    """Agrees with its neighbours; a check point that does is counted, not fitted."""
+    residual_px: float | None = None
+    """Distance left after the correction: measured again at check points, leave-one-out at the
+    others; None where the point is not used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +96,8 @@ class TieJob:
     after_rule: NodataRule
     search_px: float
     min_clear_share: float
+    is_repeated: bool
+    """Measure a second time on the window moved by the first result: no bias of fractions."""
 
 
 def search_limit_px(params: TiePointParams, pixel_size_m: float) -> float:
@@ -112,24 +111,30 @@ def tie_windows(grid: Grid, params: TiePointParams) -> list[Tile]:
     In large images a window lies inside one 512-px file block, so that one block is decoded for it.
     """
     side = min(grid.height, grid.width)
-    window_px = 256 if side >= 768 else 128 if side >= 256 else 64
+    window_px = 256 if side >= 1536 else 128 if side >= 256 else 64
     if side < window_px:
         return []
     rows = _centres(grid.height, window_px, params.points_per_side)
     cols = _centres(grid.width, window_px, params.points_per_side)
     half = window_px // 2
     windows = [PixelWindow(r - half, r + half, c - half, c + half) for r in rows for c in cols]
-    return [Tile(number, window, window) for number, window in enumerate(windows)]
+    return [Tile(number, window, window.pad(REACH_PX)) for number, window in enumerate(windows)]
 
 
-def windows_to_repeat(windows: list[Tile], points: Sequence[TiePoint]) -> list[Tile]:
-    """Windows of the used points, thinned to `MAX_REPEATED`, for the second measurement."""
-    used = {point.point_id for point in points if point.is_used}
-    chosen = [window for window in windows if window.index in used]
-    return chosen[:: max(1, -(-len(chosen) // MAX_REPEATED))]
+def check_numbers(windows: Sequence[Tile]) -> frozenset[int]:
+    """Numbers of the windows that are held out as check points, evenly over the lattice."""
+    rows = sorted({window.core.row0 for window in windows})
+    cols = sorted({window.core.col0 for window in windows})
+    row_of, col_of = ({at: k for k, at in enumerate(lines)} for lines in (rows, cols))
+    return frozenset(
+        window.index
+        for window in windows
+        if (2 * row_of[window.core.row0] + col_of[window.core.col0]) % CHECK_EVERY == 0
+    )
 
 
-def _centres(length: int, window_px: int, count: int) -> list[int]:
+def _centres(length: int, window_px: int, per_side: int) -> list[int]:
+    count = min(max(per_side, length // PX_PER_EXTRA_POINT), 2 * per_side)
     if length >= 512 * count:
         block_count = length // 512
         return [512 * (i * block_count // count) + 256 for i in range(count)]
@@ -141,32 +146,48 @@ def _centres(length: int, window_px: int, count: int) -> list[int]:
 def measure_tie_point(
     tile: Tile, sources: Mapping[str, RasterWindow], params: TieJob
 ) -> TileOutput:
-    """Tile function: displacement in one window; sources `before`, `after` with one band each."""
-    images, masks = [], []
-    for name, mapping, rule in (
-        ("before", params.before, params.before_rule),
-        ("after", params.after, params.after_rule),
-    ):
-        source = sources[name]
-        covered = covered_mask(source, rule)
-        pixels, mask = resample(
-            tile.core,
-            working_pixels(source, covered),
-            (source.row0, source.col0),
-            covered,
-            mapping,
-        )
-        images.append(pixels[0].astype(np.float32))
-        masks.append(mask)
+    """Tile function: displacement in one window; sources `before`, `after` with one band each.
+
+    The displacement is what is left after the mappings.
+    """
     centre = (tile.core.row0 + tile.core.row1) / 2, (tile.core.col0 + tile.core.col1) / 2
-    both = masks[0] & masks[1]
-    shift_row, shift_col, snr = 0.0, 0.0, 0.0
-    if both.mean() >= params.min_clear_share:
-        shift_row, shift_col, snr = phase_shift(images[0], images[1], both, params.search_px)
-    point = TiePoint(
-        tile.index, centre[0], centre[1], shift_row, shift_col, snr, tile.core.shape[0]
-    )
+    before = _window_of(tile, sources["before"], params.before, params.before_rule)
+    after = _window_of(tile, sources["after"], params.after, params.after_rule)
+    found = _shift_between(before, after, params)
+    if params.is_repeated and found[2] > 0 and max(abs(found[0]), abs(found[1])) < REACH_PX - 4:
+        moved = replace(
+            params.after,
+            shift_row_px=params.after.shift_row_px + found[0],
+            shift_col_px=params.after.shift_col_px + found[1],
+        )
+        after = _window_of(tile, sources["after"], moved, params.after_rule)
+        left = _shift_between(before, after, replace(params, search_px=2.0))
+        if left[2] > 0:
+            found = found[0] + left[0], found[1] + left[1], left[2]
+    point = TiePoint(tile.index, *centre, *found, tile.core.shape[0])
     return TileOutput(partials=((tile.index, point),))
+
+
+def _window_of(
+    tile: Tile, source: RasterWindow, mapping: GridMapping, rule: NodataRule
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Pixels of the window's core and where they have data, both `(y, x)`."""
+    covered = covered_mask(source, rule)
+    origin = source.row0, source.col0
+    pixels, mask = resample(tile.core, working_pixels(source, covered), origin, covered, mapping)
+    return pixels[0].astype(np.float32), mask
+
+
+def _shift_between(
+    before: tuple[NDArray[np.float32], NDArray[np.uint8]],
+    after: tuple[NDArray[np.float32], NDArray[np.uint8]],
+    params: TieJob,
+) -> tuple[float, float, float]:
+    """`phase_shift` of two windows; quality 0 if too little of both was seen."""
+    both = before[1] & after[1]
+    if both.mean() < params.min_clear_share:
+        return 0.0, 0.0, 0.0
+    return phase_shift(before[0], after[0], both, params.search_px)
 
 
 def phase_shift(
@@ -191,7 +212,7 @@ def phase_shift(
         spectra.append(scipy.fft.rfft2(filled.astype(np.float32)))
     cross = spectra[1] * np.conj(spectra[0])
     magnitude = np.abs(cross)
-    cross = np.where(magnitude > 0, cross / np.where(magnitude > 0, magnitude, 1), 0)
+    cross = cross / np.where(magnitude > 0, magnitude, 1)  # 0 stays 0
     correlation = scipy.fft.irfft2(cross * _gaussian_weights(size), s=(size, size))
     reach = min(int(search_px), size // 2 - 2)
     centred = np.roll(correlation, (reach + 1, reach + 1), axis=(0, 1))
@@ -216,72 +237,14 @@ def _peak_offset(samples: NDArray[np.floating]) -> float:
     return float(np.clip(0.5 * (left - right) / curvature, -0.5, 0.5))
 
 
+@lru_cache(maxsize=4)
 def _hann(size: int) -> NDArray[np.float32]:
     line = np.hanning(size + 1)[:-1]
     return np.outer(line, line).astype(np.float32)
 
 
+@lru_cache(maxsize=4)
 def _gaussian_weights(size: int) -> NDArray[np.float32]:
     """Transfer function of a Gaussian of 1 px: the correlation peak takes that width."""
     rows, cols = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
     return np.exp(-2.0 * np.pi**2 * (rows**2 + cols**2)).astype(np.float32)
-
-
-def fit_registration(
-    measured: Sequence[TiePoint],
-    params: TiePointParams,
-    search_px: float,
-    applied: Registration,
-) -> tuple[Registration, list[TiePoint]]:
-    """Robust common shift: median and scaled median deviation, repeated until stable.
-
-    `measured` are displacements left after the shift of `applied`. Returns the total fit and the
-    points with total displacements and `is_used` set. Without enough agreement the shift is 0 and
-    no point is used.
-    """
-    points = [
-        replace(
-            p,
-            shift_row_px=p.shift_row_px + applied.shift_row_px,
-            shift_col_px=p.shift_col_px + applied.shift_col_px,
-        )
-        for p in measured
-    ]
-    usable = [
-        p
-        for p in points
-        if p.quality >= params.min_snr and np.hypot(p.shift_row_px, p.shift_col_px) <= search_px
-    ]
-    shifts = np.array([(p.shift_row_px, p.shift_col_px) for p in usable]).reshape(-1, 2)
-    centre, distance, keep = _consensus(shifts, params.min_points)
-    if keep.sum() < max(params.min_points, params.min_agreement * len(usable)):
-        return Registration(0.0, 0.0, None, len(points), 0), points
-    used = {p.point_id for p, is_kept in zip(usable, keep, strict=True) if is_kept}
-    marked = [replace(p, is_used=p.point_id in used) for p in points]
-    fit = Registration(
-        round(float(centre[0]), 4),
-        round(float(centre[1]), 4),
-        round(float(np.median(distance[keep])), 4),
-        len(points),
-        len(used),
-    )
-    return fit, marked
-
-
-def _consensus(
-    shifts: NDArray[np.float64], min_points: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Median of the shifts `(n, 2)` that agree, every point's distance from it, and which agree."""
-    keep = np.ones(len(shifts), bool)
-    centre, distance = np.zeros(2), np.zeros(len(shifts))
-    for _ in range(20):
-        if keep.sum() < min_points:
-            break
-        centre = np.median(shifts[keep], axis=0)
-        distance = np.hypot(*(shifts - centre).T)
-        limit = max(0.3, 3 * 1.4826 * float(np.median(distance[keep])))
-        again = distance <= min(limit, 2.0)
-        if (again == keep).all():
-            break
-        keep = again
-    return centre, distance, keep

@@ -26,6 +26,8 @@ def write_tie_points(path: Path, points: Sequence[TiePoint], grid: Grid) -> None
             "shift_col_px": np.array([point.shift_col_px for point in points], float),
             "quality": np.array([point.quality for point in points], float),
             "is_used": np.array([point.is_used for point in points], bool),
+            "is_check": np.array([point.is_check for point in points], bool),
+            "residual_px": np.array([point.residual_px for point in points], float),
             "window_px": np.array([point.window_px for point in points], np.int64),
         },
         geometry=shapely.points(np.column_stack(grid.xy(rows, cols))),

@@ -1,21 +1,29 @@
-"""Registration of a pair: measuring the tie points and agreeing on a shift (配准)."""
+"""Registration of a pair: measuring the tie points, fitting, measuring again (配准)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from pipeline.grid import Tile
+from pipeline.imagery.registration import (
+    Registration,
+    at_rest,
+    fit_registration,
+    mark_agreeing,
+    remeasured,
+    with_residuals,
+)
 from pipeline.imagery.resample import GridMapping, MappedFootprint
 from pipeline.imagery.tie_points import (
-    Registration,
     TieJob,
     TiePoint,
-    fit_registration,
+    check_numbers,
     measure_tie_point,
     search_limit_px,
     tie_windows,
-    windows_to_repeat,
 )
 from pipeline.imagery.validity import NodataRule
 from pipeline.io.pairs import ImagePair
@@ -23,17 +31,16 @@ from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.stages.context import StageContext
 
 NAMES = ("before", "after")
+FAR_PX = 8.0
+"""A shift so long leaves too little common content in a window: measured again after moving."""
 
 
 def mappings_of(pair: ImagePair, registration: Registration) -> dict[str, GridMapping]:
-    """Where the working grid's pixels lie in each image, the shift applied to the after image."""
+    """Where the working grid's pixels lie in each image, the after image corrected."""
     return {
         "before": GridMapping(pair.grid, pair.before.scene.grid),
         "after": GridMapping(
-            pair.grid,
-            pair.after.scene.grid,
-            registration.shift_row_px,
-            registration.shift_col_px,
+            pair.grid, pair.after.scene.grid, *registration.constant_px, registration.field
         ),
     }
 
@@ -41,23 +48,45 @@ def mappings_of(pair: ImagePair, registration: Registration) -> dict[str, GridMa
 def register(
     context: StageContext, pair: ImagePair, rules: Mapping[str, NodataRule]
 ) -> tuple[Registration, list[TiePoint]]:
-    """Measure twice: the second time on windows moved by the first result, for sub-pixel truth."""
+    """Measure all points, fit, and measure the check points again on the corrected image."""
     params = context.run.settings.align.tie_points
     search_px = search_limit_px(params, pair.grid.pixel_size_m)
     windows = tie_windows(pair.grid, params)
-    at_rest = Registration(0.0, 0.0, None, len(windows), 0)
-    measured = _measure(context, pair, rules, windows, at_rest, "配准：同名点")
-    first, points = fit_registration(measured, params, search_px, at_rest)
-    if not first.is_established or first.is_below(params.negligible_shift_px):
-        return first.without_negligible(params.negligible_shift_px), points
-    again = windows_to_repeat(windows, points)
-    measured = _measure(context, pair, rules, again, first, "配准：复测")
-    second, repeated = fit_registration(measured, params, search_px, first)
-    better = {point.point_id: point for point in repeated}
-    points = [better.get(point.point_id, point) for point in points]
-    n_used = sum(point.is_used for point in points) if second.is_established else 0
-    final = replace(second, n_points=first.n_points, n_used=n_used)
-    return final.without_negligible(params.negligible_shift_px), points
+    checks = check_numbers(windows)
+    rest = at_rest(len(windows))
+    points = _measure(context, pair, rules, windows, rest, "配准：同名点")
+    moved = _far_shift(mark_agreeing(points, params, search_px), rest)
+    if moved.kind == "shift":
+        again = _measure(context, pair, rules, windows, moved, "配准：复测")
+        points = [_added(point, moved) for point in again]
+    points = [replace(point, is_check=point.point_id in checks) for point in points]
+    found, points = fit_registration(points, params, search_px, pair.grid)
+    if found.kind == "none":
+        return found, points
+    seen = {p.point_id for p in points if p.is_used and (p.is_check or not found.n_check)}
+    windows = [window for window in windows if window.index in seen]
+    left = _measure(context, pair, rules, windows, found, "配准：检查点")
+    points = remeasured(points, {point.point_id: point for point in left}, params)
+    return with_residuals(found, points), points
+
+
+def _far_shift(points: list[TiePoint], rest: Registration) -> Registration:
+    """The median shift of the agreeing points in whole pixels if it is long, else no shift."""
+    shifts = np.array([(p.shift_row_px, p.shift_col_px) for p in points if p.is_used])
+    if not len(shifts):
+        return rest
+    row, col = np.round(np.median(shifts, axis=0))
+    if np.hypot(row, col) < FAR_PX:
+        return rest
+    return replace(rest, kind="shift", shift_row_px=float(row), shift_col_px=float(col))
+
+
+def _added(point: TiePoint, moved: Registration) -> TiePoint:
+    return replace(
+        point,
+        shift_row_px=point.shift_row_px + moved.shift_row_px,
+        shift_col_px=point.shift_col_px + moved.shift_col_px,
+    )
 
 
 def _measure(
@@ -68,6 +97,7 @@ def _measure(
     applied: Registration,
     label_zh: str,
 ) -> list[TiePoint]:
+    """Displacements left after a correction, one point per window."""
     params = context.run.settings.align.tie_points
     mappings = mappings_of(pair, applied)
     files, numbers = (pair.before, pair.after), matching_band(pair)
@@ -86,6 +116,7 @@ def _measure(
             rules["after"],
             search_limit_px(params, pair.grid.pixel_size_m),
             params.min_clear_share,
+            is_repeated=applied.field is None,
         ),
     )
     outputs = run_tiles(job, windows, context.tiled, context.progress(label_zh))

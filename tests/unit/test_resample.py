@@ -14,6 +14,7 @@ from pyproj import CRS, Transformer
 from scipy import ndimage
 
 from pipeline.grid import Grid, PixelWindow
+from pipeline.imagery.displacement import DisplacementField
 from pipeline.imagery.resample import GridMapping, resample, sample_nearest
 from tests.factories import coordinate_image
 
@@ -358,3 +359,95 @@ def test_putting_back_takes_the_value_under_the_centre_and_fills_outside() -> No
     expected[:4, :4] = np.repeat(np.repeat(values[2:, 2:], 2, axis=0), 2, axis=1)
     found = sample_nearest(target.window, values, (0, 0), GridMapping(target, source), 65535)
     np.testing.assert_array_equal(found, expected)
+
+
+# --- displacement fields -------------------------------------------------------------------------
+
+
+def wavy_field(rows: int, cols: int, spacing: int = 32, size: float = 1.5) -> DisplacementField:
+    shape = -(-rows // spacing) + 1, -(-cols // spacing) + 1
+    rng = np.random.default_rng(8)
+    return DisplacementField(spacing, *(rng.uniform(-size, size, (2, *shape))))
+
+
+def bilinear(nodes: NDArray[np.float64], r: float, c: float, spacing: int) -> float:
+    """Reference: the four nodes around, weighted by hand."""
+    i, j = int(r // spacing), int(c // spacing)
+    a, b = r / spacing - i, c / spacing - j
+    return float(
+        nodes[i, j] * (1 - a) * (1 - b) + nodes[i, j + 1] * (1 - a) * b
+        + nodes[i + 1, j] * a * (1 - b) + nodes[i + 1, j + 1] * a * b
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_field_equals_the_float64_reference(dtype: str) -> None:
+    image = random_image(90, 110, dtype)
+    grid = grid_of(90, 110)
+    field = wavy_field(90, 110)
+    pixels, valid = whole(image, GridMapping(grid, grid, 0.4, -0.3, field))
+    rows, cols = np.mgrid[0:90, 0:110].astype(float)
+    for k in np.ndindex(rows.shape):
+        rows[k] += 0.4 + bilinear(field.rows_px, *k, 32)
+        cols[k] += -0.3 + bilinear(field.cols_px, *k, 32)
+    inside = (rows >= -0.5) & (rows <= 89.5) & (cols >= -0.5) & (cols <= 109.5)
+    np.testing.assert_array_equal(valid == 1, inside)
+    for band, result in zip(image, pixels, strict=True):
+        exact = keys_at(band, rows, cols)
+        if dtype == "float32":
+            np.testing.assert_allclose(result[inside], exact[inside], rtol=1e-3)
+        else:
+            info = np.iinfo(dtype)
+            expected = np.clip(np.round(exact), info.min, info.max)
+            assert np.abs(result[inside].astype(float) - expected[inside]).max() <= 1
+        assert not result[~inside].any()
+
+
+def test_a_constant_field_is_a_shift() -> None:
+    image = random_image(70, 80, "uint16")
+    grid = grid_of(70, 80)
+    even = DisplacementField(64, np.full((3, 3), 1.25), np.full((3, 3), -0.7))
+    pixels, valid = whole(image, GridMapping(grid, grid, field=even))
+    expected, mask = whole(image, GridMapping(grid, grid, 1.25, -0.7))
+    inner = (slice(3, -3), slice(3, -3))
+    np.testing.assert_array_equal(valid[inner], mask[inner])
+    difference = pixels.astype(int) - expected.astype(int)
+    assert np.abs(difference[:, 3:-3, 3:-3]).max() <= 1
+    assert (difference[:, 3:-3, 3:-3] != 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("size", [2.0, 1.7], ids=["同格网", "像元不同"])
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_位移场_任意切块得到逐位相同的像元和有效性(
+    dtype: str, size: float, data: st.DataObject
+) -> None:
+    image = random_image(75, 83, dtype)
+    valid = (np.random.default_rng(5).random((75, 83)) > 0.02).astype(np.uint8)
+    target = grid_of(70, 80, x=5e5 + 0.6, size=size)
+    mapping = GridMapping(target, grid_of(75, 83), 0.3, 0.2, wavy_field(70, 80))
+    pixels, mask = whole(image, mapping, valid)
+    cut_pixels, cut_mask = in_windows(image, valid, mapping, data.draw(cuts(70, 80)))
+    np.testing.assert_array_equal(cut_mask, mask)
+    np.testing.assert_array_equal(cut_pixels[:, mask == 1], pixels[:, mask == 1])
+
+
+def test_classes_follow_a_field_in_any_cut() -> None:
+    image = random_image(75, 83, "uint16")[0]
+    grid = grid_of(75, 83)
+    mapping = GridMapping(grid, grid, 0.3, 0.2, wavy_field(75, 83))
+    found = sample_nearest(grid.window, image, (0, 0), mapping, 7)
+    rows, cols = np.mgrid[0:75, 0:83].astype(float)
+    source = mapping.positions(rows, cols)
+    r, c = (np.floor(at + 0.5).astype(int) for at in source)
+    inside = (r >= 0) & (r < 75) & (c >= 0) & (c < 83)
+    expected = np.full(image.shape, 7, image.dtype)
+    expected[inside] = image[r[inside], c[inside]]
+    assert (found != expected).mean() < 1e-3  # ties at half a pixel may fall on either side
+    for window in (PixelWindow(0, 40, 0, 83), PixelWindow(40, 75, 13, 50)):
+        part = mapping.footprint(window)
+        pixels = image[part.row0 : part.row1, part.col0 : part.col1]
+        cut = sample_nearest(window, pixels, (part.row0, part.col0), mapping, 7)
+        place = (slice(window.row0, window.row1), slice(window.col0, window.col1))
+        np.testing.assert_array_equal(cut, found[place])

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pyproj import CRS
 
 from pipeline.grid import Grid
+from pipeline.imagery.registration import fit_registration
 from pipeline.imagery.tie_points import (
-    Registration,
     TiePoint,
     TiePointParams,
-    fit_registration,
+    check_numbers,
     phase_shift,
     search_limit_px,
     tie_windows,
 )
 
 PARAMS = TiePointParams()
-UNMOVED = Registration(0.0, 0.0, None, 0, 0)
+GRID = Grid(512, 512, (2.0, 0.0, 0.0, 0.0, -2.0, 0.0), CRS.from_epsg(32650).to_wkt())
 SIZE = 128
 
 
@@ -78,7 +76,7 @@ def test_增益_偏移_噪声_一成内容改变_仍准到十分之一像元(shi
         after[row : row + side, col : col + side] = 1300  # 10 % became one bright roof
         found = phase_shift(before.astype(np.float32), after.astype(np.float32), ALL_VALID, 10.0)
         measured.append(TiePoint(number, 0.0, 0.0, *found, SIZE))
-    fit, _ = fit_registration(measured, PARAMS, 10.0, UNMOVED)
+    fit, _ = fit_registration(measured, PARAMS, 10.0, GRID)
     assert (fit.shift_row_px, fit.shift_col_px) == pytest.approx(shift, abs=0.1)
     assert fit.n_used >= 12
 
@@ -121,86 +119,6 @@ def test_unrelated_images_have_no_credible_peak() -> None:
     assert snr < PARAMS.min_snr
 
 
-# --- consensus -----------------------------------------------------------------------------------
-
-
-def points(shifts: list[tuple[float, float]], quality: float = 20.0) -> list[TiePoint]:
-    return [
-        TiePoint(number, 100.0, 100.0, row, col, quality, 128)
-        for number, (row, col) in enumerate(shifts)
-    ]
-
-
-AGREEING = [(1.2, -0.7), (1.25, -0.72), (1.15, -0.7), (1.2, -0.65), (1.22, -0.7)]
-
-
-def test_the_common_shift_is_the_median_of_the_points() -> None:
-    fit, marked = fit_registration(points(AGREEING), PARAMS, 10.0, UNMOVED)
-    assert (fit.shift_row_px, fit.shift_col_px) == (1.2, -0.7)
-    assert fit.is_established
-    assert (fit.n_points, fit.n_used) == (5, 5)
-    assert all(point.is_used for point in marked)
-    # distances from (1.2, −0.7): 0, 0.0539, 0.05, 0.05, 0.02 → median 0.05
-    assert fit.residual_px == pytest.approx(0.05, abs=1e-4)
-
-
-def test_outliers_and_false_locks_are_left_out() -> None:
-    wild = [(1.2, 3.0), (-6.0, -0.7)]
-    beyond = [(75.0, 0.0), (-295.0, 120.0), (10.1, 0.0)]
-    fit, marked = fit_registration(points(AGREEING + wild + beyond), PARAMS, 10.0, UNMOVED)
-    assert (fit.shift_row_px, fit.shift_col_px) == pytest.approx((1.2, -0.7), abs=0.03)
-    assert [point.is_used for point in marked] == [True] * 5 + [False] * 5
-    assert fit.n_points == 10
-
-
-def test_points_below_the_signal_to_noise_bound_have_no_vote() -> None:
-    weak = points([(4.0, 4.0)] * 20, quality=PARAMS.min_snr - 0.01)
-    strong = [replace(p, point_id=100 + p.point_id) for p in points(AGREEING)]
-    fit, marked = fit_registration(weak + strong, PARAMS, 10.0, UNMOVED)
-    assert (fit.shift_row_px, fit.shift_col_px) == (1.2, -0.7)
-    assert sum(point.is_used for point in marked) == 5
-
-
-@pytest.mark.parametrize(
-    "shifts",
-    [
-        [],
-        AGREEING[:3],  # too few
-        [(75.0, 0.0), (75.1, 0.0), (75.0, 0.1), (75.0, 0.0), (74.9, 0.0)],  # agreed, but absurd
-        [(5.0 * np.cos(k), 5.0 * np.sin(k)) for k in range(12)],  # all over the place
-    ],
-    ids=["没有点", "点太少", "一致但超限", "互相矛盾"],
-)
-def test_without_agreement_nothing_is_moved(shifts: list[tuple[float, float]]) -> None:
-    fit, marked = fit_registration(points(shifts), PARAMS, 10.0, UNMOVED)
-    assert not fit.is_established
-    assert (fit.shift_row_px, fit.shift_col_px, fit.residual_px) == (0.0, 0.0, None)
-    assert not any(point.is_used for point in marked)
-    assert fit.n_points == len(shifts)
-
-
-def test_a_minority_that_agrees_is_not_a_majority() -> None:
-    rng = np.random.default_rng(1)
-    scattered = [tuple(pair) for pair in rng.uniform(-9, 9, (14, 2)).tolist()]
-    fit, _ = fit_registration(points(AGREEING + scattered), PARAMS, 20.0, UNMOVED)
-    assert not fit.is_established
-
-
-def test_the_second_measurement_adds_to_what_was_already_applied() -> None:
-    left = [(0.02, -0.01), (0.0, 0.0), (0.03, -0.02), (0.01, -0.01)]
-    first = Registration(1.2, -0.7, 0.05, 5, 5)
-    fit, marked = fit_registration(points(left), PARAMS, 10.0, first)
-    assert (fit.shift_row_px, fit.shift_col_px) == pytest.approx((1.215, -0.71), abs=1e-3)
-    assert marked[0].shift_row_px == pytest.approx(1.22)
-
-
-def test_negligible_shifts_are_not_worth_an_interpolation() -> None:
-    small = Registration(0.06, -0.06, 0.01, 9, 9)
-    assert small.without_negligible(0.1).shift_row_px == 0.0
-    assert small.without_negligible(0.1).is_established
-    assert small.without_negligible(0.08) == small
-
-
 # --- where to measure ----------------------------------------------------------------------------
 
 
@@ -229,3 +147,30 @@ def test_windows_lie_inside_the_image_and_cover_it(size: tuple[int, int]) -> Non
             firsts = [getattr(window, axis) for window in windows]
             assert min(firsts) < length / 4
             assert max(firsts) > length / 2
+
+
+@pytest.mark.parametrize("size", [(256, 256), (512, 700), (2048, 2048), (8000, 6000)])
+def test_check_points_are_a_quarter_spread_over_the_lattice(size: tuple[int, int]) -> None:
+    height, width = size
+    grid = Grid(width, height, GRID.transform, GRID.crs_wkt)
+    windows = tie_windows(grid, PARAMS)
+    checks = check_numbers(windows)
+    assert 0.2 <= len(checks) / len(windows) <= 0.36
+    assert checks == check_numbers(windows)
+    held = [window.core for window in windows if window.index in checks]
+    fitted = [window.core for window in windows if window.index not in checks]
+    for side in ("row0", "col0"):
+        at = sorted({getattr(core, side) for core in fitted + held})
+        # every line of the lattice keeps points to fit, and one in two lines has one to check
+        assert {getattr(core, side) for core in fitted} == set(at)
+        assert len({getattr(core, side) for core in held}) * 2 >= len(at) - 1
+
+
+def test_the_number_of_points_follows_the_image_but_is_bounded() -> None:
+    numbers = [
+        len(tie_windows(Grid(side, side, GRID.transform, GRID.crs_wkt), PARAMS))
+        for side in (256, 512, 1024, 4096, 12_000, 40_000, 400_000)
+    ]
+    assert numbers == sorted(numbers)
+    assert numbers[3] == 12 * 12
+    assert numbers[-1] == (2 * 12) ** 2
