@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pyogrio
 import shapely
 from affine import Affine
@@ -103,18 +104,18 @@ def old_shapefile(
 
 
 def write_images(folder: Path) -> tuple[Path, Path]:
-    """Two small images of the county."""
+    """Two small images of the county: the same land, each with noise of its own."""
     transform = Affine(2.0, 0.0, LEFT, 0.0, -2.0, TOP)
-    pixels = to_dtype(texture((200, 200), 4, 5), "uint16")
+    land = texture((200, 200), 4, 5)
     paths = [
         write_raster(
             folder / f"{name}.tif",
-            pixels,
+            to_dtype(land + np.random.default_rng(seed).normal(0, 0.05, land.shape), "uint16"),
             crs=CGCS2000_GK_114E,
             transform=transform,
             descriptions=ROLES[:4],
         )
-        for name in ("before", "after")
+        for name, seed in (("before", 1), ("after", 2))
     ]
     return paths[0], paths[1]
 

@@ -16,13 +16,8 @@ class ImageFacts:
 
     label: str
     """前时相 or 后时相."""
-    file: str
-    date: str
-    size: str
-    gsd: str
-    crs: str
-    bands: str
-    mask: str
+    lines: Mapping[str, str]
+    """What is known of it, by what it is called; all images of a page have the same lines."""
 
 
 @dataclass(frozen=True)

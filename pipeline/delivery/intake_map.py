@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+import shapely
+
 from pipeline.delivery.intake_facts import Overview, Ring
 from pipeline.delivery.scale_bar import bar_length_m, length_zh
 from pipeline.schema.problems import Place, Problem
@@ -51,7 +53,7 @@ def draw_map(overview: Overview, problems: Sequence[Problem]) -> str:
     for name, rings in sorted(overview.outlines.items()):
         title = f"<title>{escape(name)}</title>"
         parts.append(f'<path class="town" d="{_path(rings, view)}">{title}</path>')
-    parts += _dots(problems, view)
+    parts += [*_areas(problems, view), *_dots(problems, view)]
     for name, place in sorted(overview.labels.items()):
         x, y = view.at(place)
         parts.append(f'<text class="name" x="{x:.1f}" y="{y:.1f}">{escape(name)}</text>')
@@ -83,6 +85,31 @@ def _path(rings: Iterable[Ring], view: _View) -> str:
         points = [f"{x:.1f},{y:.1f}" for x, y in map(view.at, ring)]
         texts.append(f"M{'L'.join(points)}Z")
     return " ".join(texts)
+
+
+def _areas(problems: Sequence[Problem], view: _View) -> list[str]:
+    """Land that findings concern, under the dots; the largest first, so that none is hidden."""
+    found = [(n, p, p.area) for n, p in enumerate(problems, start=1) if p.area is not None]
+    found.sort(key=lambda item: -item[2].area)
+    parts = []
+    for number, problem, area in found:
+        css = "area block" if problem.is_blocking else "area"
+        title = escape(f"{number} {problem.subject_zh}：{problem.what} {problem.value}")
+        rings = [
+            [(float(x), float(y)) for x, y in ring.coords]
+            for part in shapely.get_parts(area)
+            if part.geom_type == "Polygon"
+            for ring in (part.exterior, *part.interiors)
+        ]
+        parts.append(
+            f'<path class="{css}" fill-rule="evenodd" d="{_path(rings, view)}">'
+            f"<title>{title}</title></path>"
+        )
+    for number, problem, _ in found:
+        if problem.place is not None and view.shows(problem.place):
+            x, y = view.at(problem.place)
+            parts.append(f'<text class="no" x="{x + 6:.1f}" y="{y - 5:.1f}">{number}</text>')
+    return parts
 
 
 def _dots(problems: Sequence[Problem], view: _View) -> list[str]:

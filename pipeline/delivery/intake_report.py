@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
@@ -44,6 +44,7 @@ th{background:#eef2f7;text-align:left;font-weight:600;white-space:nowrap}
 th,td{border:1px solid var(--line);padding:6px 9px;vertical-align:top}
 td.num,th.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.wrap{overflow-wrap:anywhere}td.short{white-space:nowrap}
+table.images{table-layout:fixed}table.images th:first-child{width:120px}
 table.found{table-layout:fixed}
 table.found th:nth-child(1){width:52px}table.found th:nth-child(2){width:29%}
 table.found th:nth-child(4){width:64px}table.found th:nth-child(5){width:98px}
@@ -61,15 +62,19 @@ svg{width:700px;max-width:100%;height:auto;background:#fbfcfd;
 border:1px solid var(--line);border-radius:8px}
 svg .frame{fill:#eef3f9;stroke:var(--accent);stroke-width:1.2;stroke-dasharray:6 4}
 svg .town{fill:#fff;fill-opacity:.75;stroke:#6b7a8c;stroke-width:1.1}
+svg .area{fill:#e08a00;fill-opacity:.22;stroke:#b26a00;stroke-width:1}
+svg .area.block{fill:#c8281b;stroke:#8e1b12}
 svg .note{fill:#e08a00;fill-opacity:.75;stroke:#fff;stroke-width:.6}
 svg .block{fill:#c8281b;stroke:#fff;stroke-width:1}
 svg text{font-family:inherit}
 svg .name{font-size:13px;text-anchor:middle;fill:var(--ink);paint-order:stroke;stroke:#fff;
 stroke-width:3px}
+svg .no{font-size:12px;font-weight:600;fill:#7a4a00;paint-order:stroke;stroke:#fff;stroke-width:2px}
 svg .bar{fill:none;stroke:var(--ink);stroke-width:1.4}
 svg .scale{font-size:12px;text-anchor:middle;fill:var(--ink)}
 .key{display:flex;gap:22px;justify-content:center;font-size:13px;color:var(--soft)}
 .key i{display:inline-block;width:11px;height:11px;border-radius:50%;margin-right:6px}
+.key i.land{width:16px;border-radius:2px;background:#e08a0038;border:1px solid #b26a00}
 .key i.dash{width:18px;height:0;border-radius:0;border-top:2px dashed var(--accent);
 vertical-align:middle}
 footer{margin-top:36px;border-top:1px solid var(--line);padding-top:10px;color:var(--soft);
@@ -88,7 +93,7 @@ def render_intake(content: IntakeContent) -> str:
         _head(content),
         _verdict(content.problems),
         _numbers(content),
-        "<h2>影像</h2>",
+        "<h2>影像一览</h2>",
         _images(content.images),
         "<h2>参考图层</h2>",
         _layers(content),
@@ -147,18 +152,17 @@ def _numbers(content: IntakeContent) -> str:
     return f'<div class="facts">{inner}</div>'
 
 
-def _images(images: Iterable[ImageFacts]) -> str:
-    header = ("时相", "日期", "文件", "大小", "分辨率", "坐标系", "波段", "云掩膜")
-    rows = [(i.label, i.date, i.file, i.size, i.gsd, i.crs, i.bands, i.mask) for i in images]
-    body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
-    return _table(header, body)
-
-
-def _cells(texts: Sequence[str]) -> str:
-    """Table cells; the first two are short and stay on one line."""
-    return "".join(
-        f"<td{' class=short' if n < 2 else ''}>{escape(text)}</td>" for n, text in enumerate(texts)
+def _images(images: Sequence[ImageFacts]) -> str:
+    """One column per image, so that the two can be compared line by line."""
+    header = ("", *(image.label for image in images))
+    names = list(images[0].lines) if images else []
+    body = "".join(
+        f"<tr><th>{escape(name)}</th>"
+        + "".join(f'<td class="wrap">{escape(image.lines[name])}</td>' for image in images)
+        + "</tr>"
+        for name in names
     )
+    return _table(header, body, "images")
 
 
 def _layers(content: IntakeContent) -> str:
@@ -222,6 +226,7 @@ def _map(content: IntakeContent) -> list[str]:
         '<p class="key"><span><i class="dash"></i>前时相影像范围</span>'
         '<span><i style="background:#c8281b"></i>阻断</span>'
         '<span><i style="background:#e08a00"></i>提示</span>'
+        '<span><i class="land"></i>问题范围（数字是序号）</span>'
         f"<span>{'；'.join(remarks)}</span></p>",
     ]
 

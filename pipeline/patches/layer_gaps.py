@@ -82,6 +82,15 @@ def _polygons(shapes: Geometries) -> Geometries:
     return single
 
 
+def wide_parts(shape: BaseGeometry, min_width_m: float) -> Geometries:
+    """Polygons of a geometry without slivers: those whose mean width (2 A / P) exceeds a limit."""
+    parts = _polygons(np.array([shape], dtype=object))
+    length = shapely.length(parts)
+    width = np.divide(2 * shapely.area(parts), length, out=np.zeros(len(parts)), where=length > 0)
+    wide: Geometries = parts[width > min_width_m]
+    return wide
+
+
 def _listed(pieces: list[Any], whole_m2: float) -> Gaps:
     """Pieces of neighbouring cells put together again, without slivers."""
     joined = shapely.union_all(pieces) if pieces else shapely.Polygon()

@@ -28,6 +28,8 @@ EFFECTS_ZH: dict[str, str] = {
     "roads": "不判断疑似农村道路",
     "previous_patches": "没有以往图斑的判定可以承接",
     "issued_patches": "没有下发图斑，各表下发口径为空",
+    "before_seams": "图斑的前时相一律按前时相影像的日期计",
+    "after_seams": "图斑的后时相一律按后时相影像的日期计",
     "patrol_records": "没有巡查台账，不能比对巡查是否先发现",
     "patrol_tracks": "没有巡查轨迹，不能核对巡查是否到过",
     "leads": "没有线索台账，不能比对线索是否先发现",

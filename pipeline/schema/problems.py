@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import CODES, Finding, Severity
-from pipeline.schema.layers import FINDINGS
+from pipeline.schema.layers import FINDING_AREAS, FINDINGS
 from pipeline.schema.reference import REFERENCE_LAYERS
 
 MAX_LISTED = 200
@@ -46,10 +47,15 @@ class Problem:
     place: Place | None = None
     count: int = 1
     """How many cases stand behind it."""
+    area: BaseGeometry | None = None
+    """The land concerned, polygons in the working CRS; a place on it is found by itself."""
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
             raise KeyError(f"error code {self.code!r} is not in pipeline.errors.CODES")
+        if self.area is not None and self.place is None:
+            (place,) = representative_places(np.array([self.area], dtype=object))
+            object.__setattr__(self, "place", place)
 
     @property
     def is_blocking(self) -> bool:
@@ -154,6 +160,27 @@ def findings_table(problems: Sequence[Problem], crs_wkt: str | None) -> gpd.GeoD
     points = np.array([shapely.Point(p.place) for _, p in placed if p.place], dtype=object)
     table = gpd.GeoDataFrame(columns, geometry=points, crs=crs_wkt)
     return table[[*FINDINGS.fields, "geometry"]]
+
+
+def areas_table(problems: Sequence[Problem], crs_wkt: str | None) -> gpd.GeoDataFrame:
+    """The FINDING_AREAS layer: the land of the problems that concern an area, same numbers."""
+    found = [(number, p, p.area) for number, p in enumerate(problems, start=1) if p.area]
+    columns = {
+        "finding_no": np.array([number for number, _, _ in found], np.int64),
+        "finding_code": _texts(p.code for _, p, _ in found),
+        "severity": _texts(p.severity.value for _, p, _ in found),
+        "what_zh": _texts(p.what for _, p, _ in found),
+        "value_text": _texts(p.value or None for _, p, _ in found),
+    }
+    shapes = np.empty(len(found), dtype=object)
+    shapes[:] = [_multi_polygon(area) for _, _, area in found]
+    table = gpd.GeoDataFrame(columns, geometry=shapes, crs=crs_wkt)
+    return table[[*FINDING_AREAS.fields, "geometry"]]
+
+
+def _multi_polygon(area: BaseGeometry) -> shapely.MultiPolygon:
+    parts = shapely.get_parts(area)
+    return shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
 
 
 def _texts(values: Iterable[str | None]) -> pd.Series[str]:

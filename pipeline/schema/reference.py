@@ -14,6 +14,7 @@ def _layer(
 
 
 _VALID = ("valid_from_date", "valid_to_date")
+_SCENE = ("scene_id", "scene_date", "sensor_name")
 
 REFERENCE_LAYERS: dict[str, LayerSpec] = {
     spec.name: spec
@@ -81,6 +82,8 @@ REFERENCE_LAYERS: dict[str, LayerSpec] = {
                 "batch_no",
             ),
         ),
+        _layer("before_seams", "前时相镶嵌线", _SCENE),
+        _layer("after_seams", "后时相镶嵌线", _SCENE),
         _layer(
             "patrol_records",
             "巡查台账",

@@ -75,6 +75,20 @@ REFERENCE_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("finding_text", "text", "发现情况", "What the patrol saw.", nullable=True),
     FieldSpec("lead_date", "date", "线索日期", "Day of the lead.", nullable=True),
     FieldSpec("lead_text", "text", "线索内容", "What was reported.", nullable=True),
+    FieldSpec(
+        "scene_id", "text", "景号", "Scene that a piece of a mosaic was cut from.", nullable=True
+    ),
+    FieldSpec(
+        "scene_date",
+        "date",
+        "影像时相",
+        "Day the scene was taken; NULL unknown.",
+        nullable=True,
+    ),
+    FieldSpec("sensor_name", "text", "卫星传感器", "Satellite and sensor.", nullable=True),
+    FieldSpec(
+        "scene_ratio", "real", "该景占图斑的比例", "Share of a patch's area on a scene, 0–1."
+    ),
     FieldSpec("finding_no", "integer", "序号", "Running number of a finding."),
     FieldSpec("finding_code", "text", "问题代码", "Stable code of the finding."),
     FieldSpec("severity", "text", "严重程度", "阻断 or 提示."),

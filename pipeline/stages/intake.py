@@ -27,10 +27,11 @@ from pipeline.io.vectors import write_layers
 from pipeline.patches.layer_crs import crs_label
 from pipeline.schema.absence import absent_layers
 from pipeline.schema.layer import LayerSpec
-from pipeline.schema.layers import FINDINGS
+from pipeline.schema.layers import FINDING_AREAS, FINDINGS
 from pipeline.schema.problems import (
     HEADER_ZH,
     Problem,
+    areas_table,
     findings_rows,
     findings_table,
     merged_findings,
@@ -40,9 +41,12 @@ from pipeline.schema.problems import (
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.schema.source_mapping import Codes, kinds_by_tblx
 from pipeline.stages.context import Number, StageContext, StageReport
-from pipeline.stages.intake_images import CheckedImages, check_images
+from pipeline.stages.intake_coverage import Coverage
+from pipeline.stages.intake_image_facts import image_facts
+from pipeline.stages.intake_images import LABELS, CheckedImages, check_images
 from pipeline.stages.intake_layers import Taken, take_layer
-from pipeline.stages.intake_relations import check_relations, county_outline
+from pipeline.stages.intake_look import Looked, check_grounds, look_at_images
+from pipeline.stages.intake_relations import check_relations
 
 CODE_TABLES = {
     "land_class_code": "land_class",
@@ -64,17 +68,22 @@ class _Intake:
     """Everything that intake found out."""
 
     images: CheckedImages
+    looked: Looked
     taken: Mapping[str, Taken]
     facts: Mapping[str, LayerFacts]
     problems: Sequence[Problem]
+    coverage: Coverage | None = None
 
 
 def run(context: StageContext) -> StageReport:
     """Check and take over everything the run's county and configuration name."""
     has_county = context.run.county is not None or bool(context.run.layers)
     images = check_images(context.run, needs_place=has_county)
-    found = _take_layers(context, images) if has_county else _Intake(images, {}, {}, ())
-    problems = ordered([*images.problems, *found.problems])
+    looked = look_at_images(context, images, needs_place=has_county)
+    found = _Intake(images, looked, {}, {}, ())
+    if has_county:
+        found = _take_layers(context, images, looked)
+    problems = ordered([*images.problems, *looked.problems, *found.problems])
     content = _content(context.run, replace(found, problems=problems))
     page = render_intake(content)
     if blocking := [p for p in problems if p.is_blocking]:
@@ -83,15 +92,19 @@ def run(context: StageContext) -> StageReport:
     crs_wkt = None if images.frame.crs is None else images.frame.crs.to_wkt()
     paths = context.paths
     write_layers(paths.intake_layers, _tables(found.taken, images), crs_wkt)
-    write_layers(paths.intake_findings, {FINDINGS: findings_table(problems, crs_wkt)}, crs_wkt)
+    placed = {
+        FINDINGS: findings_table(problems, crs_wkt),
+        FINDING_AREAS: areas_table(problems, crs_wkt),
+    }
+    write_layers(paths.intake_findings, placed, crs_wkt)
     write_table(paths.intake_findings_csv, HEADER_ZH, findings_rows(problems))
     write_report(paths.intake_report, page)
     discard_failed(paths)
     return StageReport(_counts(found, problems), _notices(problems, has_county=has_county))
 
 
-def _take_layers(context: StageContext, images: CheckedImages) -> _Intake:
-    """Every supplied layer, then what the layers must agree on."""
+def _take_layers(context: StageContext, images: CheckedImages, looked: Looked) -> _Intake:
+    """Every supplied layer, then what layers and images must agree on."""
     codes = _load_codes()
     taken: dict[str, Taken] = {}
     facts: dict[str, LayerFacts] = {}
@@ -107,7 +120,8 @@ def _take_layers(context: StageContext, images: CheckedImages) -> _Intake:
             taken[name] = layer
         progress(number, len(supplied))
     problems += check_relations(taken, context.run, images.frame)
-    return _Intake(images, taken, facts, problems)
+    coverage, found = check_grounds(context.run, images, looked, taken)
+    return _Intake(images, looked, taken, facts, [*problems, *found], coverage)
 
 
 def _load_codes() -> Codes:
@@ -165,27 +179,34 @@ def _notices(problems: Sequence[Problem], *, has_county: bool) -> tuple[Finding,
 def _content(run: RunConfig, found: _Intake) -> IntakeContent:
     frame = found.images.frame
     county = f"{run.county_name or '（未写明县名）'}（{run.county_code}）"
-    overview, coverage = None, "—"
+    overview = None
     townships = found.taken.get("townships")
     if frame.footprint is not None:
         overview = Overview({}, {}, _corners(frame.footprint))
         if townships is not None and townships.is_placed and len(townships.table):
             overview = _overview(townships, overview.footprint)
-            whole = county_outline(townships, run)
-            if whole is not None and whole.area > 0:
-                share = shapely.intersection(whole, frame.footprint).area / whole.area
-                coverage = f"前时相影像范围盖住乡镇面积的 {100 * share:.1f}%"
     return IntakeContent(
         run.run,
         county,
         run.period or "—",
         "—" if frame.crs is None else crs_label(frame.crs),
-        coverage,
-        found.images.facts,
+        _coverage_text(found.coverage),
+        image_facts(run, found.images.scenes, found.looked.images, found.taken, found.coverage),
         found.facts,
         found.problems,
         overview,
     )
+
+
+def _coverage_text(coverage: Coverage | None) -> str:
+    if coverage is None:
+        return "—"
+    if coverage.both is None:
+        return "、".join(
+            f"{LABELS[name]}影像盖住乡镇面积的 {100 * share:.1f}%"
+            for name, share in coverage.shown.items()
+        )
+    return f"两期影像都盖住的占乡镇面积的 {100 * coverage.both:.1f}%"
 
 
 def _overview(townships: Taken, footprint: Sequence[tuple[float, float]]) -> Overview:

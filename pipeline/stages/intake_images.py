@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,12 +11,11 @@ import shapely
 from pyproj import CRS, Transformer
 
 from pipeline.config.models import ImageInput, RunConfig
-from pipeline.delivery.intake_facts import ImageFacts
 from pipeline.errors import InputError
 from pipeline.grid import Grid
 from pipeline.imagery.alignment import working_grid
 from pipeline.io.scenes import SceneFile, open_scene
-from pipeline.patches.layer_crs import Bounds, crs_label
+from pipeline.patches.layer_crs import Bounds
 from pipeline.schema.problems import Problem, from_finding
 from pipeline.stages.inputs import open_run_pair
 
@@ -57,7 +57,8 @@ class CheckedImages:
     """What is known of the images after intake."""
 
     frame: Frame
-    facts: tuple[ImageFacts, ...]
+    scenes: Mapping[str, SceneFile]
+    """`before` and `after`, as far as they could be opened."""
     problems: tuple[Problem, ...]
 
 
@@ -83,8 +84,7 @@ def check_images(run: RunConfig, *, needs_place: bool) -> CheckedImages:
         problems += _missing_dates(inputs)
         if scenes and frame.crs is None:
             problems.append(_unplaced(scenes))
-    facts = tuple(_facts(LABELS[name], image, scenes.get(name)) for name, image in inputs.items())
-    return CheckedImages(frame, facts, tuple(problems))
+    return CheckedImages(frame, scenes, tuple(problems))
 
 
 def _problems(refused: InputError) -> list[Problem]:
@@ -138,26 +138,4 @@ def _unplaced(scenes: dict[str, SceneFile]) -> Problem:
         file="、".join(scene.path.name for scene in scenes.values()),
         allowed="带坐标系的正射影像（如 CGCS2000 3 度带）",
         advice="向提供单位索取带坐标系的影像；只比较两期影像时，去掉县配置和图层。",
-    )
-
-
-def _facts(label: str, image: ImageInput, opened: SceneFile | None) -> ImageFacts:
-    file = Path(image.path).name
-    date = image.date.isoformat() if image.date else "未写明"
-    mask = Path(image.mask).name if image.mask else "无"
-    if opened is None:
-        return ImageFacts(label, file, date, "打不开", "—", "—", "—", mask)
-    grid, roles = opened.scene.grid, opened.scene.roles
-    bands = "、".join(role or "未知" for role in roles)
-    placed = working_grid(grid)
-    has_metres = placed.crs is not None or placed.gsd_m is not None
-    return ImageFacts(
-        label,
-        file,
-        date,
-        f"{grid.width} × {grid.height} 像元，{opened.scene.dtype}",
-        f"{placed.pixel_size_m:.4g} 米" if has_metres else "—",
-        "无" if grid.crs is None else crs_label(grid.crs),
-        f"{len(roles)} 个（{bands}）",
-        mask,
     )

@@ -10,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from pipeline.config.models import LayerSource
 from pipeline.delivery.intake_facts import LayerFacts
@@ -44,6 +45,8 @@ class Taken:
     files: NDArray[np.object_]
     is_placed: bool
     """Whether all its files could be brought into the working CRS."""
+    systems: tuple[tuple[str, CRS], ...] = ()
+    """Files and the systems their coordinates are delivered in."""
 
     def problems(
         self,
@@ -76,6 +79,7 @@ class _Gathered:
     rows: list[NDArray[np.int64]] = field(default_factory=list)
     files: list[NDArray[np.object_]] = field(default_factory=list)
     raws: list[tuple[RawLayer, str]] = field(default_factory=list)
+    systems: list[tuple[str, CRS]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     n_rows: int = 0
     n_left_out: int = 0
@@ -109,6 +113,7 @@ def take_layer(
         np.concatenate(gathered.rows),
         np.concatenate(gathered.files),
         gathered.is_placed and frame.crs is not None,
+        tuple(gathered.systems),
     )
     taken, found = _with_unique_ids(taken)
     return taken, facts, gathered.problems + found
@@ -129,6 +134,8 @@ def _take_source(
     gathered.problems += found
     gathered.is_placed &= crs is not None
     gathered.raws.append((raw, "—" if crs is None else crs_label(crs)))
+    if crs is not None:
+        gathered.systems.append((raw.file, crs))
     placed = raw.geometry
     if crs is not None and frame.crs is not None:
         placed = to_crs(raw.geometry, crs, frame.crs)
