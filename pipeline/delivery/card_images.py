@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from pydantic import Field
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.delivery.card_map import Extent, outline_svg, overlay_svg
+from pipeline.delivery.card_map import HIDDEN, Extent, outline_svg, overlay_svg
 from pipeline.delivery.scale_bar import bar_length_m
 from pipeline.schema.model import Frozen
 
@@ -31,11 +31,22 @@ SCALE_BAR_RATIO = 0.36
 """Longest scale bar, as a share of the picture's side."""
 HIDDEN_GROUND, HIDDEN_LINE = 236, 178
 """Greys of the hatching where nothing was seen."""
+HIDDEN_WASH = 0.45
+"""How much of a cloud's or shadow's own look the hatching leaves."""
 HATCH_WIDTHS_PER_SIDE = 100
 """Width of one hatching line, as a part of the picture's side."""
 MUTED = 0.38
 """Contrast left to the picture under the overlay map."""
 PAPER = 255
+
+
+HIDDEN_CODES: Mapping[str, tuple[int, ...]] = {
+    "nodata": (1,),
+    "cloud": (2,),
+    "shadow": (3,),
+    "other": (4, 5),
+}
+"""Codes of the validity files by what the legend calls them."""
 
 
 class CardImageParams(Frozen):
@@ -69,8 +80,8 @@ class DateWindow:
 
     pixels: NDArray[Any]
     """`(3, y, x)` red, green, blue, or `(1, y, x)`, as delivered."""
-    hidden: NDArray[np.bool_]
-    """`(y, x)`: True where this date has no data or cloud."""
+    hidden: NDArray[Any]
+    """`(y, x)`: 0 where this date shows the ground, else what hides it: `HIDDEN_CODES`."""
     transform: tuple[float, float, float, float, float, float]
     """Affine coefficients a–f of this window in the working CRS, metres."""
     stretch: Stretch
@@ -94,8 +105,10 @@ class CardImages:
     side_m: float
     scale_bar_m: int
     hidden_before: float
-    """Share of the picture without data or under cloud, 0–1."""
+    """Share of the picture that shows no ground, 0–1."""
     hidden_after: float
+    hidden_kinds: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """What hides it, before and after: keys of `card_map.HIDDEN`, the largest first."""
 
 
 def stretch_of(
@@ -136,12 +149,13 @@ def card_images(
     overlays are drawn as given.
     """
     extent = card_extent(outline, params)
-    pictures, hidden = [], []
+    pictures, hidden, kinds = [], [], []
     for date in (before, after):
         side_px = _side_px(extent, date, params)
         unseen = _unseen(date, extent, side_px)
         pictures.append(_picture(date, extent, unseen))
-        hidden.append(float(unseen.mean()))
+        hidden.append(float((unseen > 0).mean()))
+        kinds.append(_kinds(unseen))
         if shown_area is not None:
             pictures[-1][~_inside(shown_area, extent, side_px)] = PAPER
     overlay, symbols = overlay_svg(overlays, extent)
@@ -157,6 +171,7 @@ def card_images(
         scale_bar_m=bar_length_m(lambda m: m <= SCALE_BAR_RATIO * extent.side_m, SHORTEST_BAR_M),
         hidden_before=hidden[0],
         hidden_after=hidden[1],
+        hidden_kinds=(kinds[0], kinds[1]),
     )
 
 
@@ -171,7 +186,12 @@ def _side_px(extent: Extent, date: DateWindow, params: CardImageParams) -> int:
     return max(1, min(params.picture_px, round(params.max_enlargement * native_px)))
 
 
-def _picture(date: DateWindow, extent: Extent, unseen: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _kinds(unseen: NDArray[np.uint8]) -> tuple[str, ...]:
+    counts = {kind: int(np.isin(unseen, codes).sum()) for kind, codes in HIDDEN_CODES.items()}
+    return tuple(sorted((kind for kind in counts if counts[kind]), key=lambda kind: -counts[kind]))
+
+
+def _picture(date: DateWindow, extent: Extent, unseen: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Stretched, brought to the extent, hatched where nothing was seen; `(y, x, 3)`."""
     stretched = np.empty((*date.hidden.shape, 3), np.uint8)
     for k, band in enumerate(_three(date.pixels)):
@@ -186,15 +206,28 @@ def _picture(date: DateWindow, extent: Extent, unseen: NDArray[np.bool_]) -> NDA
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(source, mapping, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     picture = warped.astype(np.uint8, copy=False)
-    if unseen.any():
-        rows, cols = np.nonzero(unseen)
-        is_line = (rows + cols) // max(2, len(picture) // HATCH_WIDTHS_PER_SIDE) % 3 == 0
-        picture[rows, cols] = np.where(is_line, HIDDEN_LINE, HIDDEN_GROUND)[:, None]
+    for kind, codes in HIDDEN_CODES.items():
+        _hatch(picture, np.isin(unseen, codes), kind)
     return picture
 
 
-def _unseen(date: DateWindow, extent: Extent, side_px: int) -> NDArray[np.bool_]:
-    """Hidden pixels and everything outside the image, on the picture; `(y, x)`."""
+def _hatch(picture: NDArray[np.uint8], hidden: NDArray[np.bool_], kind: str) -> None:
+    """Hatch what is hidden in one way; a cloud or shadow stays visible under its lines."""
+    rows, cols = np.nonzero(hidden)
+    if not rows.size:
+        return
+    way = {"nodata": rows + cols, "cloud": rows - cols, "shadow": rows, "other": cols}[kind]
+    is_line = way // max(2, len(picture) // HATCH_WIDTHS_PER_SIDE) % 3 == 0
+    if kind == "nodata":
+        picture[rows, cols] = np.where(is_line, HIDDEN_LINE, HIDDEN_GROUND)[:, None]
+        return
+    ink = np.array([int(HIDDEN[kind].ink[k : k + 2], 16) for k in (1, 3, 5)], np.float32)
+    washed = PAPER - (PAPER - picture[rows, cols].astype(np.float32)) * HIDDEN_WASH
+    picture[rows, cols] = np.where(is_line[:, None], ink, washed).astype(np.uint8)
+
+
+def _unseen(date: DateWindow, extent: Extent, side_px: int) -> NDArray[np.uint8]:
+    """What hides the ground, no data outside the image, on the picture; `(y, x)`."""
     placed = cv2.warpAffine(
         date.hidden.astype(np.uint8),
         _mapping(date, extent, side_px),
@@ -203,7 +236,7 @@ def _unseen(date: DateWindow, extent: Extent, side_px: int) -> NDArray[np.bool_]
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=1,
     )
-    return np.asarray(placed > 0)
+    return placed.astype(np.uint8, copy=False)
 
 
 def _whole_pixels_per_pixel(date: DateWindow, extent: Extent, side_px: int) -> int:

@@ -54,6 +54,14 @@ SYMBOLS: Mapping[str, Symbol] = {
 }
 """In drawing order; hues as in the delivered maps (`delivery.palette`)."""
 
+HIDDEN: Mapping[str, Symbol] = {
+    "nodata": Symbol("无影像", "#8a8a8a", "rising", 0.16, 2),
+    "cloud": Symbol("云", "#2f6fb5", "falling", 0.10, 2),
+    "shadow": Symbol("云影", "#22304f", "level", 0.20, 2),
+    "other": Symbol("过饱和／未配准", "#a8481f", "upright", 0.12, 2),
+}
+"""How land that a date does not show is hatched on its picture."""
+
 SYMBOL_OF_LAYER: Mapping[str, str] = {
     "cultivated": "cultivated",
     "permanent_basic_farmland": "permanent_basic_farmland",
@@ -127,14 +135,14 @@ def overlay_svg(
 
 
 def swatch_svg(key: str) -> bytes:
-    """The legend's sample of a symbol."""
+    """The legend's sample of a symbol of `SYMBOLS` or `HIDDEN`."""
     width, height = SWATCH_SIZE
     path = f"M8 8H{width - 8}V{height - 8}H8Z"
     return _svg(_draw(key, path, width, height), width, height)
 
 
 def _draw(key: str, path: str, width: int, height: int) -> str:
-    symbol = SYMBOLS[key]
+    symbol = SYMBOLS[key] if key in SYMBOLS else HIDDEN[key]
     parts = []
     if symbol.tint:
         parts.append(

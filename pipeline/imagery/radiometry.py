@@ -20,6 +20,8 @@ from scipy.special import gammaincc, gammainccinv
 from pipeline.scene import rounding_variance
 from pipeline.schema.model import Frozen
 
+INVARIANT_WEIGHT = 0.1
+"""A pixel this likely to be unchanged counts among the invariant ones of the report."""
 RELATIVE_FLOOR = 1e-9
 """Smallest variance taken as real, relative to the band's own."""
 
@@ -29,6 +31,12 @@ class RadiometryParams(Frozen):
 
     rounds: int = Field(12, ge=1, le=100, description="迭代轮数")
     max_pixels: int = Field(100_000, ge=1000, description="参与拟合的最多像元数")
+    min_invariant_share: float = Field(
+        0.1, ge=0, le=1, description="不变像元的比例低于此值时提示拟合把握不大"
+    )
+    min_r2: float = Field(
+        0.3, ge=0, le=1, description="任一波段在不变像元上的决定系数低于此值时提示拟合把握不大"
+    )
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,77 @@ def fit_radiometry(
     shrinkage = _shrinkage(steps, survival, bands)
     fits = [BandFit(f.gain, f.offset, f.sigma / float(np.sqrt(shrinkage))) for f in fits]
     return RadiometryFit(tuple(fits), float(weights.mean()))
+
+
+@dataclass(frozen=True)
+class BandQuality:
+    """How well one band's line holds on the invariant pixels; in before's digital numbers."""
+
+    gain: float
+    offset: float
+    r2: float
+    """Squared correlation of both dates."""
+    rmse_raw: float
+    """Root mean square difference of both dates as delivered."""
+    rmse_fitted: float
+    """The same after the line."""
+
+
+@dataclass(frozen=True)
+class RadiometryQuality:
+    """What the fit rests on, for the report."""
+
+    n_sample: int
+    n_invariant: int
+    bands: tuple[BandQuality, ...]
+
+    @property
+    def invariant_share(self) -> float:
+        """Share of the sample that is taken for unchanged."""
+        return self.n_invariant / self.n_sample if self.n_sample else 0.0
+
+    @property
+    def least_r2(self) -> float:
+        """R² of the worst band."""
+        return min((band.r2 for band in self.bands), default=0.0)
+
+    def is_poor(self, params: RadiometryParams) -> bool:
+        """Whether the lines rest on too little."""
+        is_thin = self.invariant_share < params.min_invariant_share
+        return is_thin or self.least_r2 < params.min_r2
+
+
+def assess_fit(
+    before: NDArray[Any], after: NDArray[Any], fit: RadiometryFit, params: RadiometryParams
+) -> RadiometryQuality:
+    """Judge the lines on the same sample `(band, n)` they were fitted on."""
+    step = max(1, -(-before.shape[1] // params.max_pixels))
+    x = before[:, ::step].astype(np.float64)
+    y = after[:, ::step].astype(np.float64)
+    chi2 = np.zeros(x.shape[1])
+    for k, line in enumerate(fit.bands):
+        chi2 += ((x[k] - line.gain * y[k] - line.offset) / line.sigma) ** 2
+    scale = max(float(np.median(chi2)) / (2 * float(gammainccinv(len(fit.bands) / 2, 0.5))), 1e-12)
+    is_invariant = gammaincc(len(fit.bands) / 2, chi2 / scale / 2) >= INVARIANT_WEIGHT
+    bands = tuple(
+        _band_quality(x[k][is_invariant], y[k][is_invariant], line)
+        for k, line in enumerate(fit.bands)
+    )
+    return RadiometryQuality(x.shape[1], int(is_invariant.sum()), bands)
+
+
+def _band_quality(x: NDArray[np.float64], y: NDArray[np.float64], line: BandFit) -> BandQuality:
+    raw, fitted = x - y, x - line.gain * y - line.offset
+    spread = float(np.sqrt(x.var() * y.var()))
+    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+    r2 = (covariance / spread) ** 2 if spread > 0 else 1.0
+    return BandQuality(
+        line.gain,
+        line.offset,
+        r2,
+        float(np.sqrt((raw**2).mean())),
+        float(np.sqrt((fitted**2).mean())),
+    )
 
 
 def _shrinkage(steps: NDArray[np.float64], survival: NDArray[np.float64], bands: int) -> float:

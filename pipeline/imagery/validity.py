@@ -20,9 +20,12 @@ from pipeline.scene import working_dtype
 VALID, NODATA, CLOUD, SHADOW, SATURATED, UNREGISTERED = 0, 1, 2, 3, 4, 5
 """Values of `valid.tif` (DESIGN §2)."""
 
+VALIDITIES = ("valid", "valid_before", "valid_after")
+"""What both dates hide together, and each alone."""
+
 MASK_VALUES = (VALID, NODATA, CLOUD, SHADOW)
 """Values of a validity mask supplied with an image (云掩膜)."""
-WORST_FIRST = (NODATA, CLOUD, SHADOW)
+WORST_FIRST = (NODATA, CLOUD, SHADOW, SATURATED)
 """Which value counts where several apply: no data hides more than cloud, cloud more than shadow."""
 
 COLLAR_SHARE = 0.01
@@ -83,6 +86,11 @@ def covered_mask(window: RasterWindow, rule: NodataRule) -> NDArray[np.uint8]:
     if rule.collar_value is not None and rule.bounds is not None:
         covered &= (~_collar(window, rule.collar_value, rule.bounds)).astype(np.uint8)
     return covered
+
+
+def count_codes(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Pixels by their value, `(6,)`."""
+    return np.bincount(codes.ravel(), minlength=UNREGISTERED + 1)[: UNREGISTERED + 1]
 
 
 def worst_of(states: Sequence[NDArray[np.uint8]], shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -1,8 +1,9 @@
 """Stage 2, `align` 配准归一: two images → one grid, one validity, one radiometric relation.
 
-Writes `before.tif`, `after.tif` (pixels as delivered, on one grid), `valid.tif`, `tie_points.gpkg`
-and `fit.json` (registration, nodata rules, radiometric lines). Digital numbers are not changed: the
-radiometric lines are applied where they are needed.
+Writes `before.tif`, `after.tif` (pixels as delivered, on one grid), `valid.tif` with
+`valid_before.tif` and `valid_after.tif`, `tie_points.gpkg`, `fit.json` (registration, nodata rules,
+radiometric lines and how well they hold, clouds) and `report.html` for people. Digital numbers are
+not changed: the radiometric lines are applied where they are needed.
 """
 
 from __future__ import annotations
@@ -13,22 +14,49 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pipeline.change.sample import SampleParams
 from pipeline.errors import Finding, InputError, Severity
 from pipeline.grid import tiles
 from pipeline.imagery.alignment import AlignJob, DateJob, align_tile
-from pipeline.imagery.radiometry import fit_radiometry
+from pipeline.imagery.radiometry import assess_fit, fit_radiometry
+from pipeline.imagery.registration import Registration
 from pipeline.imagery.resample import GridMapping, MappedFootprint
-from pipeline.imagery.tie_points import Registration
-from pipeline.imagery.validity import NodataRule
+from pipeline.imagery.residuals import (
+    UnregisteredCells,
+    is_flagged,
+    require_registered,
+    residual_notice,
+    residual_points,
+    unregistered_cells,
+)
+from pipeline.imagery.validity import (
+    CLOUD,
+    SATURATED,
+    SHADOW,
+    UNREGISTERED,
+    VALID,
+    VALIDITIES,
+    NodataRule,
+)
 from pipeline.io.pairs import ImagePair, find_nodata_rule
 from pipeline.io.rasters import StripWriter
 from pipeline.io.reports import write_json
 from pipeline.io.scenes import SceneFile
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.scene import working_dtype
+from pipeline.stages.align_report import write_align_report
 from pipeline.stages.context import Number, StageContext, StageReport
+from pipeline.stages.hidden import (
+    Counts,
+    hide_clouds,
+    poor_radiometry,
+    shares_of,
+    validity_paths,
+)
 from pipeline.stages.inputs import open_run_pair, read_sample
 from pipeline.stages.registration import NAMES, mappings_of, register
 
@@ -47,39 +75,67 @@ def run(context: StageContext) -> StageReport:
             lambda file: find_nodata_rule(file, context.local), (pair.before, pair.after)
         )
         rules = dict(zip(NAMES, found, strict=True))
+    gate = context.run.settings.align.gate
     registration, points = register(context, pair, rules)
+    require_registered(registration, gate, str(pair.after.path))
+    cells = None
+    if is_flagged(registration, gate):
+        cells = unregistered_cells(residual_points(points), pair.grid, gate)
     mappings = mappings_of(pair, registration)
-    invalid = _write_aligned(context, pair, rules, mappings)
+    hidden, clouds = hide_clouds(
+        context, pair, _write_aligned(context, pair, rules, mappings, cells)
+    )
+    apart = int(hidden["valid"][UNREGISTERED])
     sample = read_sample(context, pair.grid, len(pair.bands.roles), RADIOMETRY_SAMPLE)
-    radiometry = fit_radiometry(sample.before, sample.after, context.run.settings.align.radiometry)
+    params = context.run.settings.align.radiometry
+    radiometry = fit_radiometry(sample.before, sample.after, params)
+    quality = assess_fit(sample.before, sample.after, radiometry, params)
     # Writing tables needs pandas, most of a second to import: only now, not to delay the start.
     from pipeline.io.tie_points import write_tie_points
 
     write_tie_points(context.paths.align_tie_points, points, pair.grid)
-    write_json(
-        context.paths.align_fit,
-        {
-            "registration": asdict(registration),
-            "radiometry": asdict(radiometry),
-            "nodata": {
-                name: {"declared": rule.nodata, "collar": rule.collar_value}
-                for name, rule in rules.items()
-            },
-            "roles": list(pair.bands.roles),
-            "before_date": pair.before.scene.date,
-            "after_date": pair.after.scene.date,
+    fit: dict[str, Any] = {
+        "registration": registration.as_json()
+        | {
+            "limits_px": gate.model_dump(mode="json"),
+            "is_flagged": is_flagged(registration, gate),
+            "residual_points": residual_points(points).tolist(),
         },
-    )
+        "radiometry": asdict(radiometry),
+        "radiometry_quality": asdict(quality),
+        "validity": {name: shares_of(counts) for name, counts in hidden.items()},
+        "clouds": clouds,
+        "nodata": {
+            name: {"declared": rule.nodata, "collar": rule.collar_value}
+            for name, rule in rules.items()
+        },
+        "roles": list(pair.bands.roles),
+        "before_date": pair.before.scene.date,
+        "after_date": pair.after.scene.date,
+    }
+    write_json(context.paths.align_fit, fit)
     counts: dict[str, Number] = {
         "pixels": pair.grid.width * pair.grid.height,
-        "unobserved_pixels": invalid,
+        "unobserved_pixels": int(hidden["valid"][VALID + 1 :].sum()),
+        "cloud_pixels": int(hidden["valid"][CLOUD]),
+        "shadow_pixels": int(hidden["valid"][SHADOW]),
+        "saturated_pixels": int(hidden["valid"][SATURATED]),
         "tie_points": registration.n_points,
         "tie_points_used": registration.n_used,
         "shift_row_px": registration.shift_row_px,
         "shift_col_px": registration.shift_col_px,
         "residual_px": registration.residual_px,
+        "residual_p95_px": registration.residual_p95_px,
+        "check_points": registration.n_check,
+        "unregistered_pixels": apart,
     }
-    return StageReport(counts, _notices(registration, pair))
+    notices = _notices(registration, pair)
+    if quality.is_poor(params):
+        notices += (poor_radiometry(quality, params),)
+    if is_flagged(registration, gate):
+        notices += (residual_notice(registration, gate, str(pair.after.path), apart),)
+    write_align_report(context, pair, fit, notices)
+    return StageReport(counts, notices)
 
 
 def _write_aligned(
@@ -87,8 +143,9 @@ def _write_aligned(
     pair: ImagePair,
     rules: Mapping[str, NodataRule],
     mappings: Mapping[str, GridMapping],
-) -> int:
-    """Write `before.tif`, `after.tif`, `valid.tif`; returns the number of unobserved pixels."""
+    unregistered: UnregisteredCells | None,
+) -> Counts:
+    """Write `before.tif`, `after.tif` and the validities; returns the validities' counts."""
     files = {"before": pair.before, "after": pair.after}
     numbers = {"before": pair.bands.before, "after": pair.bands.after}
     dates: dict[str, DateJob] = {}
@@ -107,8 +164,8 @@ def _write_aligned(
             rules[name].has_mask,
         )
     cut = tiles(pair.grid.height, pair.grid.width, max(context.tile_px, MAPPED_TILE_PX))
-    job = TileJob(align_tile, sources, AlignJob(dates, masks))
-    invalid = 0
+    job = TileJob(align_tile, sources, AlignJob(dates, masks, unregistered))
+    totals = {name: np.zeros(UNREGISTERED + 1, np.int64) for name in VALIDITIES}
     unknown: dict[str, set[int]] = {name: set() for name in masks}
     with ExitStack() as stack:
         writers = _open_writers(context, pair, dates, stack)
@@ -117,12 +174,13 @@ def _write_aligned(
             for name, pixels in output.rasters.items():
                 writers[name].add(tile.core, pixels)
             for _, partial in output.partials:
-                invalid += partial.unobserved_pixels
+                for name, counts in partial.counts.items():
+                    totals[name] += counts
                 for name, values in partial.unknown_mask_values.items():
                     unknown[name].update(values)
     for name, values in unknown.items():
         _require_mask_values(sources[name].path, values)
-    return invalid
+    return totals
 
 
 def _mask_sources(
@@ -162,7 +220,10 @@ def _open_writers(
 ) -> dict[str, StripWriter]:
     """A writer for the validity and for every image that is not taken over as it lies."""
     dtypes = {"before": pair.before.scene.dtype, "after": pair.after.scene.dtype}
-    writers = {"valid": StripWriter(context.paths.align_valid, pair.grid, "uint8")}
+    writers = {
+        name: StripWriter(path, pair.grid, "uint8")
+        for name, path in validity_paths(context.paths).items()
+    }
     for name, date in dates.items():
         if date.is_written:
             writers[name] = StripWriter(
