@@ -15,7 +15,7 @@ DATA ?= $(DEMO_DATA)/raw/demo
 TESTS := $(PY) -m pytest $(PYTEST_ARGS)
 STAGE_NEEDS := setup $(if $(filter demo,$(RUN)),demo)
 
-.PHONY: help setup demo run quarter close freeze reopen compare evaluate intake align detect extract overlay screen package \
+.PHONY: help setup demo run quarter close freeze reopen compare evaluate train effect intake align detect extract overlay screen package \
 	collect statistics report trace register audit status why verify config lint check test test-slow test-faults test-qgis bench clean
 
 help: ## 列出全部目标
@@ -46,11 +46,17 @@ freeze: setup ## 封存一期：BY=经办人 WHY=理由（RUN=运行编号）
 reopen: setup ## 解封一期：BY=经办人 WHY=理由（RUN=运行编号）
 	@$(if $(and $(BY),$(WHY)),,$(error 用法：make reopen RUN=运行编号 BY=经办人 WHY=理由))$(PY) -m pipeline reopen --run $(RUN) --by "$(BY)" --why "$(WHY)"
 
-compare: setup ## 比较两期影像：BEFORE=前.tif AFTER=后.tif [OUT=成果文件夹 GSD=米 BANDS=波段 DETECTOR=检测器]
-	@$(if $(and $(BEFORE),$(AFTER)),,$(error 用法：make compare BEFORE=前.tif AFTER=后.tif OUT=成果文件夹))$(PY) -m pipeline compare "$(BEFORE)" "$(AFTER)" --out "$(OUT)" $(if $(GSD),--gsd $(GSD)) $(if $(BANDS),--bands "$(BANDS)") $(if $(DETECTOR),--detector $(DETECTOR))
+compare: setup ## 比较两期影像：BEFORE=前.tif AFTER=后.tif [OUT=成果文件夹 GSD=米 BANDS=波段 DETECTOR=检测器 MODEL=模型.onnx]
+	@$(if $(and $(BEFORE),$(AFTER)),,$(error 用法：make compare BEFORE=前.tif AFTER=后.tif OUT=成果文件夹))$(PY) -m pipeline compare "$(BEFORE)" "$(AFTER)" --out "$(OUT)" $(if $(GSD),--gsd $(GSD)) $(if $(BANDS),--bands "$(BANDS)") $(if $(DETECTOR),--detector $(DETECTOR)) $(if $(MODEL),--model "$(MODEL)")
 
-evaluate: $(if $(filter %/raw/demo,$(DATA)),demo,setup) ## 评价精度：示例县对照真值（SEED=种子），或 DATA=带标注的文件夹 [GSD=米 DETECTOR=检测器]
-	@$(PY) -m pipeline evaluate "$(DATA)" $(if $(GSD),--gsd $(GSD)) $(if $(DETECTOR),--detector $(DETECTOR))
+evaluate: $(if $(filter %/raw/demo,$(DATA)),demo,setup) ## 评价精度：示例县对照真值（SEED=种子），或 DATA=带标注的文件夹 [GSD=米 DETECTOR=检测器 MODEL=模型.onnx]
+	@$(PY) -m pipeline evaluate "$(DATA)" $(if $(GSD),--gsd $(GSD)) $(if $(DETECTOR),--detector $(DETECTOR)) $(if $(MODEL),--model "$(MODEL)")
+
+train: setup ## 训练本县的检测模型：DATA=带标注的文件夹 或 FROM_RUN=已收口的运行，OUT=模型.onnx [EPOCHS= HOLD_OUT= SEED=种子 GSD=米]
+	@$(if $(filter %.onnx,$(OUT)),,$(error 用法：make train DATA=带标注的文件夹 OUT=模型.onnx，或 FROM_RUN=运行编号))$(PY) -m pipeline train $(if $(FROM_RUN),--from-run $(FROM_RUN),"$(DATA)") --out "$(OUT)" --seed $(SEED) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(HOLD_OUT),--hold-out "$(HOLD_OUT)") $(if $(GSD),--gsd $(GSD))
+
+effect: setup ## 改用一个模型会怎样：MODEL=模型.onnx DATA=带标注的文件夹 或 FROM_RUN=运行编号 [GSD=米]；不切换检测器
+	@$(if $(MODEL),,$(error 用法：make effect MODEL=模型.onnx DATA=带标注的文件夹，或 FROM_RUN=运行编号))$(PY) -m pipeline effect "$(MODEL)" $(if $(FROM_RUN),--from-run $(FROM_RUN),"$(DATA)") $(if $(GSD),--gsd $(GSD))
 
 intake: $(STAGE_NEEDS) ## 入库检查（RUN=运行编号）
 	@$(PY) -m pipeline intake --run $(RUN)

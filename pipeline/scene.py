@@ -22,6 +22,19 @@ BAND_ROLES = (
 )
 """Closed list of band roles; a band of unknown role has the empty string."""
 
+ROLES_ZH = {
+    "coastal": "海岸蓝",
+    "blue": "蓝",
+    "green": "绿",
+    "red": "红",
+    "rededge": "红边",
+    "nir": "近红外",
+    "swir1": "短波红外1",
+    "swir2": "短波红外2",
+    "pan": "全色",
+}
+"""What people call the roles."""
+
 PIXEL_TYPES = ("uint8", "uint16", "int16", "float32")
 """Pixel types the kernels are built for."""
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.cli import main as cli
+from pipeline.config.models import Settings
 from pipeline.io.rasters import close_handles
 from pipeline.io.runs import WORK_FOLDER, RunPaths
 from pipeline.io.tiles import ThreadDispatcher
@@ -270,6 +271,16 @@ def dispatching(workers: int) -> Iterator[ThreadDispatcher]:
         close_handles()
 
 
+def unjudged(settings: Settings) -> Settings:
+    """Settings with the construction network and every pseudo-change filter switched off."""
+    filters = settings.extract.filters
+    off = {name: False for name, value in filters if value is True}
+    extract = settings.extract.model_copy(update={"filters": filters.model_copy(update=off)})
+    construction = settings.detect.construction.model_copy(update={"use_network": False})
+    detect = settings.detect.model_copy(update={"construction": construction})
+    return settings.model_copy(update={"extract": extract, "detect": detect})
+
+
 def compare(
     world: World,
     out: Path,
@@ -280,9 +291,16 @@ def compare(
     tile: int = 1024,
     workers: int = 2,
     tiled: Any = None,
+    judged: bool = False,
 ) -> Comparison:
-    """`compare BEFORE AFTER --out OUT` in this process; `tiled` replaces the tile dispatcher."""
+    """`compare BEFORE AFTER --out OUT` in this process; `tiled` replaces the tile dispatcher.
+
+    The worlds are textures with boxes, no landscapes. So unless they are to be `judged`, what
+    changed is reported as it is: without the construction network and without filters.
+    """
     run = compare_request(world.before, world.after, bands, gsd, detector)
+    if not judged:
+        run = run.model_copy(update={"settings": unjudged(run.settings)})
     out.mkdir(parents=True, exist_ok=True)
     with dispatching(workers) as local:
         context = StageContext(

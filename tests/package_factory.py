@@ -296,7 +296,8 @@ def write_county(paths: RunPaths) -> None:
         write_raster(path, pixels, crs=4547, transform=transform, descriptions=roles)
     valid = np.zeros((n, n), np.uint8)
     valid[:75, :] = 2  # half of C is under cloud
-    write_raster(paths.align_valid, valid, crs=4547, transform=transform)
+    for path in (paths.align_valid, paths.align_valid_before, paths.align_valid_after):
+        write_raster(path, valid, crs=4547, transform=transform)
     write_json(paths.align_fit, {"nodata": {}})
 
 

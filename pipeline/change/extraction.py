@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.change.cleaning import CleaningParams, change_mask, halo_px
-from pipeline.change.cuts import CUT_REACH_PX, cut_bits
-from pipeline.change.likely import LikelyParams, change_classes, likely_halo_px
+from pipeline.change.kinds import DEMOLITION
 from pipeline.change.linear import SCORE_UNOBSERVED
 from pipeline.grid import RasterWindow, Tile, TileOutput
 
@@ -22,35 +21,27 @@ class MaskJob:
     """Parameters of `mask_tile`."""
 
     cleaning: CleaningParams
-    likely: LikelyParams
-    takes_faint: bool
-    is_cut: bool = False
-    """Whether the tile function also gives the `cuts`."""
+    built_kinds: tuple[int, ...]
+    """Pixel values of `kind.tif` that the construction network gave to construction."""
 
     @property
     def halo_px(self) -> int:
         """Pixels around a tile that its core depends on."""
-        return likely_halo_px(halo_px(self.cleaning)) + (CUT_REACH_PX if self.is_cut else 0)
+        return halo_px(self.cleaning)
 
 
 def mask_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: MaskJob) -> TileOutput:
-    """Tile function: `score` and `built` of the padded window → change mask of the core by
-    class: 1 construction-like, 2 other change, 0 none, 255 unobserved; from `grey` the bits of
-    `change.cuts`, if they are wanted."""
-    score = sources["score"].array[0]
-    mask = change_mask(score, params.cleaning)
-    classes = change_classes(
-        mask,
-        score,
-        sources["built"].array,
-        params.likely,
-        takes_faint=params.takes_faint,
+    """Tile function: `score` and `kind` of the padded window → `mask` of clean change (1, 0, 255
+    unobserved), `built` and `lost` (1, 0) of the core, uint8. What was built need not be over the
+    threshold of change: a yard of the colour of the soil changes less than the crops around it."""
+    core = tile.core_slices
+    score, kind = sources["score"].array[0], sources["kind"].array[0][core]
+    mask = change_mask(score, params.cleaning)[core]
+    built = np.isin(kind, params.built_kinds) & (score[core] != SCORE_UNOBSERVED)
+    lost = (mask == 1) & (kind == DEMOLITION)
+    return TileOutput(
+        {"mask": mask, "built": built.astype(np.uint8), "lost": lost.astype(np.uint8)}
     )
-    layers = {"mask": classes[tile.core_slices]}
-    if params.is_cut:
-        grey, built = sources["grey"].array[0], sources["built"].array[1]
-        layers["cuts"] = cut_bits(classes, mask, grey, built)[tile.core_slices]
-    return TileOutput(layers)
 
 
 def measure_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: None) -> TileOutput:
@@ -58,3 +49,8 @@ def measure_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: None) 
     score, kind = sources["score"].array[0], sources["kind"].array[0]
     change = (score == SCORE_UNOBSERVED).view(np.uint8) * np.uint8(UNOBSERVED)
     return TileOutput({"score": score, "kind": kind, "change": change})
+
+
+def planes_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: None) -> TileOutput:
+    """Tile function: the first plane of every source, as stored."""
+    return TileOutput({name: source.array[0] for name, source in sources.items()})

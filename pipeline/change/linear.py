@@ -52,18 +52,42 @@ def statistic_of_sample(
     return out
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """From a change statistic c to its probability: odds = (c / threshold)^steepness."""
+
+    threshold: float
+    steepness: float
+    """A multiple of one half: square roots and products are exact on every machine."""
+
+    @property
+    def half_steps(self) -> int:
+        """The steepness in halves."""
+        return round(2 * self.steepness)
+
+
+def ratio_of_scores(steepness: float) -> NDArray[np.float64]:
+    """c / threshold of every stored score 0 … `SCORE_MAX`: the inverse of `score_pixels`.
+
+    A score of `SCORE_MAX` stands for half a step less than certainty, 0 for no difference.
+    """
+    probability = np.arange(SCORE_MAX + 1) / SCORE_MAX
+    odds = probability / np.maximum(1.0 - probability, 0.5 / SCORE_MAX)
+    ratio: NDArray[np.float64] = odds ** (1.0 / steepness)
+    return ratio
+
+
 def score_pixels(
     statistic: LinearStatistic,
-    threshold: float,
+    calibration: Calibration,
     before: NDArray[Any],
     after: NDArray[Any],
     valid: NDArray[np.uint8],
 ) -> NDArray[np.uint16]:
     """Stored score of a tile: pixels `(band, y, x)`, valid `(y, x)` → uint16 `(y, x)`.
 
-    probability = c² / (c² + threshold²): 1/2 at the threshold, monotone in c, never saturating
-    before c is 100 thresholds; the score is probability × 10,000. `SCORE_UNOBSERVED` where
-    `valid` is not 0.
+    probability = 1 / (1 + (threshold / c)^steepness): 1/2 at the threshold and monotone in c; the
+    score is probability × 10,000. `SCORE_UNOBSERVED` where `valid` is not 0.
     """
     shape = before.shape[1:]
     out = np.empty(shape, np.uint16)
@@ -73,7 +97,7 @@ def score_pixels(
         valid.reshape(-1),
         statistic.centre.astype(np.float32),
         statistic.forms.astype(np.float32),
-        np.float32(threshold),
+        (np.float32(calibration.threshold), calibration.half_steps),
         out.reshape(-1),
     )
     return out
@@ -128,25 +152,35 @@ def _statistic(before, after, centre, forms, out):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _to_score(values, threshold, valid, out):  # type: ignore[no-untyped-def]
+def _to_score(values, calibration, odds, valid, out):  # type: ignore[no-untyped-def]
+    """`odds` is scratch."""
+    threshold, half_steps = calibration
     one, top, half = np.float32(1), np.float32(SCORE_MAX), np.float32(0.5)
+    odds[:] = one
+    for j in range(values.size):
+        # Beyond any sensor's range the powers would overflow; the score is 10,000 long before.
+        values[j] = min(values[j] / threshold, np.float32(1e6))
+    for _ in range(half_steps // 2):
+        for j in range(values.size):
+            odds[j] *= values[j]
+    if half_steps % 2:
+        for j in range(values.size):
+            odds[j] *= np.sqrt(values[j])
     for j in range(out.size):
-        # Beyond any sensor's range the square would overflow; the score is 10,000 long before.
-        ratio = min(values[j] / threshold, np.float32(1e6))
-        odds = ratio * ratio
-        score = np.uint16(top * (odds / (one + odds)) + half)
+        score = np.uint16(top * (odds[j] / (one + odds[j])) + half)
         out[j] = score if valid[j] == 0 else np.uint16(SCORE_UNOBSERVED)
 
 
 @njit(nogil=True, cache=True)
-def _score(before, after, valid, centre, forms, threshold, out):  # type: ignore[no-untyped-def]
+def _score(before, after, valid, centre, forms, calibration, out):  # type: ignore[no-untyped-def]
     z = np.zeros((2 * before.shape[0], STRIP), np.float32)
     form, values = np.empty(STRIP, np.float32), np.empty(STRIP, np.float32)
+    odds = np.empty(STRIP, np.float32)
     for first in range(0, before.shape[1], STRIP):
         count = min(STRIP, before.shape[1] - first)
         _fill_statistic(before, after, (first, count), centre, forms, z, form, values)
         end = first + count
-        _to_score(values[:count], threshold, valid[first:end], out[first:end])
+        _to_score(values[:count], calibration, odds[:count], valid[first:end], out[first:end])
 
 
 @njit(nogil=True, cache=True)

@@ -9,7 +9,9 @@ import typer
 
 from pipeline.cli.auditing import audit_app
 from pipeline.cli.closing import freeze_command, register_app, reopen_command, trace_command
-from pipeline.cli.comparing import compare_command, evaluate_command
+from pipeline.cli.comparing import compare_command
+from pipeline.cli.evaluating import evaluate_command
+from pipeline.cli.learning import learn_app
 from pipeline.cli.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -23,6 +25,7 @@ from pipeline.cli.options import (
 )
 from pipeline.cli.present import status_line
 from pipeline.cli.running import load, plans, run_named
+from pipeline.cli.training import effect_command, train_command
 from pipeline.errors import Finding, Severity, UsageError, VerifyError
 
 app = typer.Typer(
@@ -36,6 +39,8 @@ app = typer.Typer(
 
 app.command("compare")(compare_command)
 app.command("evaluate")(evaluate_command)
+app.command("train")(train_command)
+app.command("effect")(effect_command)
 
 
 def _add_run_command(name: str, help_zh: str, stages: tuple[str, ...] | None) -> None:
@@ -80,6 +85,7 @@ app.command("freeze")(freeze_command)
 app.command("reopen")(reopen_command)
 app.add_typer(register_app, name="register")
 app.add_typer(audit_app, name="audit")
+app.add_typer(learn_app, name="learn")
 
 
 @app.command("status")

@@ -16,7 +16,12 @@ SchedulerOption = Annotated[
     str | None,
     typer.Option("--scheduler", help="dask.distributed 调度器地址，如 tcp://127.0.0.1:8786"),
 ]
-DetectorOption = Annotated[str, typer.Option("--detector", help="检测器：auto、irmad 或 cva")]
+DetectorOption = Annotated[
+    str, typer.Option("--detector", help="检测器：auto、irmad、cva、learned 等，见手册")
+]
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", help="模型文件（.onnx）；给出即用检测器 learned")
+]
 GsdOption = Annotated[
     float | None, typer.Option("--gsd", help="地面分辨率，米；仅用于没有坐标系的影像")
 ]

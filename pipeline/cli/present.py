@@ -14,7 +14,6 @@ from pipeline.units import format_mu100
 if TYPE_CHECKING:
     from pipeline.io.runs import RunPaths
     from pipeline.stages.compare import Comparison
-    from pipeline.stages.evaluate import TruthEvaluation
     from pipeline.stages.runner import Outcome
 
 
@@ -63,6 +62,7 @@ def summarise_comparison(result: Comparison, out: Path, seconds: float) -> None:
         f"剔除：碎点 {counts['dropped_speckle']} 处，"
         f"小于最小面积 {counts['dropped_below_min_area']} 处（见 patches.gpkg 的 dropped 图层）"
     )
+    say(f"按伪变化剔除：{_pseudo_changes(counts)}")
     shift = counts["residual_px"]
     say(
         f"检测器 {counts['detector']}；配准平移（行，列）"
@@ -73,6 +73,19 @@ def summarise_comparison(result: Comparison, out: Path, seconds: float) -> None:
         f"成果：{out}（patches.gpkg、change.tif、score.tif、kind.tif、quicklook.png），"
         f"用时 {seconds:.1f} 秒"
     )
+
+
+def _pseudo_changes(counts: Mapping[str, Any]) -> str:
+    """How many objects each filter dropped, and how many were recalled."""
+    from pipeline.config.load import CODES_DIR, load_codes
+    from pipeline.patches.filter_params import FILTER_ORDER
+
+    labels = load_codes(CODES_DIR / "drop_reason.csv").labels
+    codes = [*FILTER_ORDER, "below_kind_min"]
+    told = [f"{labels[c]} {counts[f'dropped_{c}']}" for c in codes if counts.get(f"dropped_{c}")]
+    if counts.get("recalled"):
+        told.append(f"人工召回 {counts['recalled']}")
+    return "、".join(told) or "没有"
 
 
 def summarise_quarter(outcomes: list[Outcome], paths: RunPaths) -> None:
@@ -88,6 +101,7 @@ def summarise_quarter(outcomes: list[Outcome], paths: RunPaths) -> None:
         f"图斑 {n_patches} 个，合 {area} 亩：下发 {n_issued} 个（其中自主也检出 "
         f"{found.get('issued_detected', 0)} 个），自主提取 {n_patches - n_issued} 个"
     )
+    say(f"按伪变化剔除（可召回）：{_pseudo_changes(found)}")
     say(
         f"可观测比例 {100 * float(found['observed_share']):.2f}%；未观测的地方不等于没有变化，"
         f"下发图斑中看不见的 {found.get('issued_unobserved', 0)} 个"
@@ -117,34 +131,42 @@ def summarise_close(outcomes: list[Outcome], paths: RunPaths) -> None:
     say(f"  3. 领导简报（两页）：{paths.brief / 'brief.pdf'}，可编辑的 brief.docx")
 
 
-def summarise_truth(result: TruthEvaluation) -> None:
-    """Detection and screening against what was planted, with every case that came out otherwise."""
-    found, right, faint = (
-        result.planted.recall,
-        result.planted.precision,
-        result.planted.low_contrast_recall,
-    )
+def summarise_truth(told: Mapping[str, Any]) -> None:
+    """Detection and screening against what was planted, with every case that came out otherwise;
+    `told` are the figures of `evaluate.json`."""
+    patch = told["patch"]
+    faint = patch["low_contrast"]
+    found_faint = round((faint["recall"] or 0.0) * faint["n_truth"])
     say("—— 与真值对照（检测不用下发图斑） ——")
     say(
-        f"可观测、不小于 400 平方米的建设：{found.whole} 处，检出 {found.part} 处；"
-        f"其中低对比度 {faint.whole} 处，检出 {faint.part} 处"
+        f"可观测、不小于 400 平方米的建设：{patch['n_truth']} 处，检出 {patch['n_found']} 处；"
+        f"其中低对比度 {faint['n_truth']} 处，检出 {found_faint} 处"
     )
-    say(f"报为建设、不小于 400 平方米的图斑：{right.whole} 个，其中确为建设 {right.part} 个")
-    if result.cases is None:
-        return
-    cases = result.cases
-    issued = [case.is_hit for case in cases if case.is_issued]
-    kinds = {case.case_id for case in cases}
-    kinds_hit = {case.case_id for case in cases if case.is_hit}
     say(
-        f"初判类别与真值一致：{sum(case.is_hit for case in cases)} / {len(cases)}；"
-        f"其中下发的 {sum(issued)} / {len(issued)}；"
-        f"{len(kinds)} 种情形中至少一处一致的 {len(kinds_hit)} 种"
+        f"报为建设、不小于 400 平方米的图斑：{patch['n_predicted']} 个，"
+        f"其中确为建设 {patch['n_correct']} 个"
     )
-    for case in result.cases:
-        if not case.is_hit:
-            got = case.found_class
-            say(f"  {case.truth_id} {case.case_id}：应为 {case.expected_class}，得 {got}")
+    cases = told.get("cases")
+    if cases is None:
+        return
+    say(
+        f"初判类别与真值一致：{cases['hits']} / {cases['total']}；"
+        f"其中下发的 {cases['issued_hits']} / {cases['issued_total']}；"
+        f"{cases['kinds']} 种情形中至少一处一致的 {cases['kinds_hit']} 种"
+    )
+    for case in cases["rows"]:
+        if not case["is_hit"]:
+            got = case["found_class"] or case["dropped_reason"]
+            say(f"  {case['truth_id']} {case['case_id']}：应为 {case['expected_class']}，得 {got}")
+
+
+def summarise_detectors(told: Mapping[str, Any]) -> None:
+    """Every detector on one line, if several were measured."""
+    for name, one in told.get("detectors", {}).items():
+        figures = {"F1": one["f1"], "Kappa": one["kappa"], "AUC": one["auc"]}
+        figures |= {"图斑召回": one["patch"]["recall"], "图斑精确": one["patch"]["precision"]}
+        cells = (f"{key} {'—' if v is None else f'{v:.3f}'}" for key, v in figures.items())
+        say(f"  {name:<10} " + "　".join(cells))
 
 
 def _class_counts(counts: Mapping[str, Any]) -> str:

@@ -6,12 +6,15 @@ Every problem of everything asked for is reported at once.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pipeline.config.models import CountyConfig, ImageInput, RunConfig
+from pipeline.config.models import CountyConfig, ImageInput, RunConfig, Settings, SignedLearning
 from pipeline.errors import Finding, InputError, PipelineError, RuleError
 from pipeline.rules.parameters import RuleParameter, RuleSet
 from pipeline.schema.codes import CodeTable, build_code_table
@@ -25,8 +28,8 @@ CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 RULES_DIR = CONFIG_DIR / "rules"
 CODES_DIR = CONFIG_DIR / "codes"
 CHANGE_KIND_CODES = CODES_DIR / "change_kind.csv"
-CONSTRUCTION_TREES = CONFIG_DIR / "models" / "construction_trees.json"
-"""The trees that tell construction from fields (`pipeline.patches.construction`)."""
+CONSTRUCTION_NETWORK = CONFIG_DIR / "models" / "construction.onnx"
+"""The network that tells construction (`pipeline.change.construction`)."""
 
 
 def load_kind_codes() -> dict[int, str]:
@@ -45,7 +48,38 @@ def load_run(path: Path, data_dir: Path | None = None) -> RunConfig:
     if run.county is not None:
         county_path = path.parent.parent / "county" / f"{run.county}.yaml"
         run = _in_county(run, _load_model(county_path, CountyConfig), path)
+        run = _as_learned(run, learned_path(path.parent.parent, county_path.stem))
     return run if data_dir is None else _located(run, data_dir)
+
+
+def learned_path(config_dir: Path, county: str) -> Path:
+    """Where a county's signed learning lies."""
+    return config_dir / "county" / f"{county}.learned.yaml"
+
+
+def signature_of(content: Mapping[str, Any]) -> str:
+    """Digest of the parts of a `SignedLearning` but the signature itself."""
+    parts = {key: value for key, value in content.items() if key != "signature"}
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_learned(run: RunConfig, path: Path) -> RunConfig:
+    """The run with what its county has learned and signed, unless it states its own."""
+    if not path.is_file():
+        return run
+    signed = _load_model(path, SignedLearning)
+    if signature_of(signed.model_dump(mode="json")) != signed.signature:
+        what = "签署后的改进参数被改动过。"
+        advice = "恢复原文件，或用 learn propose、learn sign 重新提出并签署。"
+        raise InputError(Finding("E-CONFIG-VALUE", what, path.as_posix(), advice=advice))
+    extract = run.settings.extract
+    if "extract" in run.settings.model_fields_set and "returns" in extract.model_fields_set:
+        return run
+    settings = run.settings.model_copy(
+        update={"extract": extract.model_copy(update={"returns": signed.settings})}
+    )
+    return run.model_copy(update={"settings": settings})
 
 
 def _load_model(path: Path, model: type[Model]) -> Model:
@@ -93,8 +127,22 @@ def _located(run: RunConfig, data_dir: Path) -> RunConfig:
         name: tuple(one.model_copy(update={"path": place(one.path)}) for one in sources)
         for name, sources in run.layers.items()
     }
-    located = {"before": image(run.before), "after": image(run.after), "layers": layers}
+    located: dict[str, Any] = {
+        "before": image(run.before),
+        "after": image(run.after),
+        "layers": layers,
+    }
+    model = run.settings.detect.learned.model
+    if model is not None:
+        located["settings"] = with_model(run.settings, place(model))
     return run.model_copy(update=located)
+
+
+def with_model(settings: Settings, model: str) -> Settings:
+    """The same settings with another network for the detector `learned`."""
+    learned = settings.detect.learned.model_copy(update={"model": model})
+    detect = settings.detect.model_copy(update={"learned": learned})
+    return settings.model_copy(update={"detect": detect})
 
 
 def load_codes(path: Path) -> CodeTable:

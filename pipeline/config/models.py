@@ -11,42 +11,76 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from pipeline.change.built_up import BuiltUpParams
 from pipeline.change.cleaning import CleaningParams
+from pipeline.change.construction import ConstructionParams
 from pipeline.change.detectors import DetectorName
 from pipeline.change.irmad import IrmadParams
 from pipeline.change.kinds import KindParams
-from pipeline.change.likely import LikelyParams
+from pipeline.change.learned.params import TrainParams
+from pipeline.change.learned.scoring import NetworkParams
 from pipeline.change.sample import SampleParams
+from pipeline.change.sfa import SfaParams
 from pipeline.change.thresholds import ThresholdParams
 from pipeline.delivery.card_images import CardImageParams
+from pipeline.imagery.clouds import CloudParams
+from pipeline.imagery.quality import QualityParams
 from pipeline.imagery.radiometry import RadiometryParams
+from pipeline.imagery.residuals import RegistrationGateParams
 from pipeline.imagery.tie_points import TiePointParams
-from pipeline.patches.construction import ConstructionParams
+from pipeline.patches.agreement import EvaluateParams
+from pipeline.patches.construction import ConstructionWeightParams
+from pipeline.patches.filter_params import FilterLimits, FilterParams
 from pipeline.patches.issued import IssuedParams
+from pipeline.patches.learning import ReturnsParams
 from pipeline.patches.measures import PatchParams
+from pipeline.patches.object_kinds import ObjectKindParams
+from pipeline.patches.scene_dates import SceneDateParams
+from pipeline.patches.shift_slivers import ShiftSliverParams
+from pipeline.patches.simplify import SimplifyParams
 from pipeline.patches.townships import AssignmentParams
 from pipeline.scene import BAND_ROLES
 from pipeline.schema.messages import suggest
 from pipeline.schema.model import Frozen, refusal
 from pipeline.schema.reference import REFERENCE_LAYERS
 
+ObjectName = Annotated[str, Field(pattern=r"^[0-9]+_[0-9]+$")]
+
+
+class IntakeSettings(Frozen):
+    """Settings of the stage `intake`."""
+
+    quality: QualityParams = Field(default=QualityParams(), description="影像质量检查")
+
 
 class AlignSettings(Frozen):
     """Settings of the stage `align`."""
 
     tie_points: TiePointParams = Field(default=TiePointParams(), description="配准：同名点")
+    gate: RegistrationGateParams = Field(
+        default=RegistrationGateParams(), description="配准：残差限值"
+    )
     radiometry: RadiometryParams = Field(default=RadiometryParams(), description="辐射归一化")
+    clouds: CloudParams = Field(default=CloudParams(), description="云、云影、过饱和")
 
 
 class DetectSettings(Frozen):
     """Settings of the stage `detect`."""
 
     detector: DetectorName = Field(
-        default="auto", description="检测器：auto 按共有波段数选择（4 个及以上用 irmad，否则 cva）"
+        default="auto",
+        description="检测器：auto 按共有波段和分辨率选择（4 个及以上波段用 irmad；"
+        "红绿蓝 1 米以下用 texture、3 米及以下用 ensemble；其余用 cva）",
     )
     sample: SampleParams = Field(default=SampleParams(), description="统计样本")
     irmad: IrmadParams = Field(default=IrmadParams(), description="迭代加权多元变化检测（IR-MAD）")
+    sfa: SfaParams = Field(default=SfaParams(), description="迭代慢特征分析（SFA）")
+    texture: BuiltUpParams = Field(default=BuiltUpParams(), description="纹理（建成区指数）")
+    learned: NetworkParams = Field(default=NetworkParams(), description="学习型检测器（ONNX 模型）")
     thresholds: ThresholdParams = Field(default=ThresholdParams(), description="变化阈值")
+    construction: ConstructionParams = Field(
+        default=ConstructionParams(), description="建设判别网络"
+    )
     kinds: KindParams = Field(default=KindParams(), description="变化类别初分")
 
 
@@ -54,12 +88,33 @@ class ExtractSettings(Frozen):
     """Settings of the stage `extract`."""
 
     cleaning: CleaningParams = Field(default=CleaningParams(), description="变化掩膜清理")
-    likely: LikelyParams = Field(default=LikelyParams(), description="疑似建设像元")
-    construction: ConstructionParams = Field(
-        default=ConstructionParams(), description="建设图斑判别"
+    construction: ConstructionWeightParams = Field(
+        default=ConstructionWeightParams(), description="疑似建设图斑"
     )
     patches: PatchParams = Field(default=PatchParams(), description="图斑轮廓与量算")
+    filters: FilterParams = Field(
+        default=FilterParams(), description="伪变化过滤的开关；关闭后对象作为图斑保留"
+    )
+    filter_limits: FilterLimits = Field(default=FilterLimits(), description="伪变化过滤的界限")
+    shift: ShiftSliverParams = Field(default=ShiftSliverParams(), description="配准误差窄条的界限")
+    kinds: ObjectKindParams = Field(default=ObjectKindParams(), description="图斑类型")
+    recall: tuple[ObjectName, ...] = Field(
+        default=(),
+        description='召回的剔除对象：dropped 图层的“首像元行号_首像元列号”，例如 ["1203_88"]',
+    )
+    sources: Literal["both", "detected", "issued"] = Field(
+        default="both",
+        description="图斑来源：both 下发和自主提取都用；issued 只用下发图斑（自主提取的列入剔除，"
+        "可恢复）；detected 不读下发图斑",
+    )
+    simplify: SimplifyParams = Field(default=SimplifyParams(), description="边界化简")
     issued: IssuedParams = Field(default=IssuedParams(), description="与下发图斑合并")
+    scenes: SceneDateParams = Field(
+        default=SceneDateParams(), description="镶嵌影像：图斑的前后时相"
+    )
+    returns: ReturnsParams = Field(
+        default=ReturnsParams(), description="由核查结果改进的参数；签署后写在县配置旁，不必手改"
+    )
 
 
 class OverlaySettings(AssignmentParams):
@@ -91,11 +146,16 @@ class PackageSettings(Frozen):
 class Settings(Frozen):
     """Every setting that can change a result."""
 
+    intake: IntakeSettings = Field(default=IntakeSettings(), description="入库检查")
     align: AlignSettings = Field(default=AlignSettings(), description="配准归一")
     detect: DetectSettings = Field(default=DetectSettings(), description="变化检测")
     extract: ExtractSettings = Field(default=ExtractSettings(), description="图斑提取")
     overlay: OverlaySettings = Field(default=OverlaySettings(), description="套合分析")
     package: PackageSettings = Field(default=PackageSettings(), description="核查包")
+    evaluate: EvaluateParams = Field(
+        default=EvaluateParams(), description="精度评价（命令 evaluate）"
+    )
+    train: TrainParams = Field(default=TrainParams(), description="训练自己的检测器（make train）")
 
 
 def _layer_name(name: str) -> str:
@@ -126,6 +186,9 @@ class ImageInput(Frozen):
     date: datetime.date | None = Field(default=None, description="影像时相，YYYY-MM-DD")
     bands: tuple[BandRole, ...] | None = Field(
         default=None, min_length=1, description="按文件顺序的波段角色，例如 [blue, green, red, nir]"
+    )
+    sensor: str | None = Field(
+        default=None, min_length=1, description="卫星和传感器，例如 GF-1 PMS；印在入库检查报告里"
     )
     mask: str | None = Field(
         default=None, description="影像供方的云掩膜：0 清晰，1 无数据，2 云，3 云影；与影像同一格网"
@@ -177,6 +240,22 @@ class CountyConfig(Frozen):
     county_name: str = Field(min_length=1, description="县名")
     layers: Mapping[LayerName, tuple[LayerSource, ...]] = Field(
         default={}, description="参考图层；一个图层可以由几个文件拼成"
+    )
+
+
+class SignedLearning(Frozen):
+    """What a county has learned from its returns and signed; lies beside its configuration."""
+
+    settings: ReturnsParams = Field(description="签署采用的参数")
+    learned_from: str = Field(min_length=1, description="依据哪一次运行的核查结果")
+    proposal_sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="所依据的建议（proposal.json）的 SHA-256"
+    )
+    signed_by: str = Field(min_length=1, description="经办人")
+    reviewed_by: str = Field(min_length=1, description="审核人，不能与经办人相同")
+    reason: str = Field(min_length=1, description="理由")
+    signature: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="以上各项的 SHA-256；改动任何一项都要重新签署"
     )
 
 

@@ -24,7 +24,7 @@ from pipeline.schema.reference import REFERENCE_LAYERS
 OTHERS_ZH = "其他单位"
 """Stands for every other township in texts."""
 
-NEVER_DELIVERED = frozenset({"leads"})
+NEVER_DELIVERED = frozenset({"leads", "before_seams", "after_seams"})
 """Reporters' and informants' data never leave the register (DESIGN §9)."""
 PACKAGED_ELSEWHERE = frozenset({"townships", "issued_patches"})
 """Layers whose content a package holds under other names: own land, own patches."""
@@ -86,7 +86,7 @@ def find_townships(
     Where a development zone (开发区) and another township overlap, the zone has the land, or the
     other one unless `zones_first`: the overlay's setting.
     """
-    current = townships[_is_valid(townships, on)]
+    current = townships[valid_on(townships, on)]
     is_first = (current["township_kind"] == "development_zone").to_numpy() == zones_first
     land_of_first = shapely.union_all(current.geometry.to_numpy()[is_first])
     found = []
@@ -167,7 +167,8 @@ def _polygons(shape: BaseGeometry) -> BaseGeometry:
     return shapely.union_all([p for p in shapely.get_parts(shape) if p.geom_type == "Polygon"])
 
 
-def _is_valid(table: pd.DataFrame, on: str | None) -> NDArray[np.bool_]:
+def valid_on(table: pd.DataFrame, on: str | None) -> NDArray[np.bool_]:
+    """Which rows of a dated layer hold on a day (ISO; None: those that are still open)."""
     start, end = table["valid_from_date"], table["valid_to_date"]
     if on is None:
         return end.isna().to_numpy(dtype=bool)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.delivery.form_columns import CLUE_ZH
 
@@ -31,11 +32,33 @@ class TownshipLine:
     n_withheld: int
     """Patches of classes that are not sent out; the bureau has them in `county.gpkg`."""
     area_mu: str
-    observed_ratio: float | None
-    """Share of its land seen on both dates, 0–1; None if it lies outside the images."""
+    observed_ratio: float
+    """Share of its land seen on both dates, 0–1."""
+    hidden_villages: tuple[str, ...] = ()
+    """Its villages that were not seen as a whole, with their shares."""
 
 
-def package_readme(heading: Mapping[str, str], n_patches: int, buffer_m: float) -> str:
+@dataclass(frozen=True)
+class PackageSeen:
+    """How much of a township's land the images show."""
+
+    observed_ratio: float
+    hidden_villages: tuple[str, ...]
+
+
+def hidden_villages(villages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Villages (rows of `observed`) that were not seen as a whole, the least seen first."""
+    partly = [row for row in villages if float(row["observed_ratio"]) < 1]
+    partly.sort(key=lambda row: (float(row["observed_ratio"]), str(row["unit_code"])))
+    return tuple(
+        f"{row['unit_name']}（{row['unit_code']}）{_percent(float(row['observed_ratio']))}"
+        for row in partly
+    )
+
+
+def package_readme(
+    heading: Mapping[str, str], n_patches: int, buffer_m: float, seen: PackageSeen
+) -> str:
     """Text of a package; `heading` as in `forms.register`."""
     lines = [
         f"{heading['county']}{heading['township']}　卫片执法核查包",
@@ -44,6 +67,7 @@ def package_readme(heading: Mapping[str, str], n_patches: int, buffer_m: float) 
         f"期次：{heading['period'] or '—'}",
         f"核查包编号：{heading['package_id']}",
         f"图斑：{n_patches} 个",
+        f"两期影像均可观测：{_percent(seen.observed_ratio)}（占本乡镇土地面积）",
         f"核查期限：{heading['due'] or '见各图斑“核查期限”'}",
         "",
         "一、性质",
@@ -67,6 +91,7 @@ def package_readme(heading: Mapping[str, str], n_patches: int, buffer_m: float) 
         "",
         "六、范围",
         f"  影像和管理图层只到本乡镇范围和图斑外 {buffer_m:g} 米；更远处是空白，不是没有变化。",
+        *_hidden(seen.hidden_villages),
         "  跨界图斑整体交给面积最大的乡镇，表中“是否跨界”为“是”。",
         "  面积为椭球面积；亩数由各分块相加得到。永久基本农田、生态保护红线等是“其中”，不另相加。",
     ]
@@ -95,23 +120,23 @@ def county_readme(
         f"二、性质\n  {CLUE_ZH}",
         "",
         "三、各乡镇图斑",
-        *(
-            f"  {line.code} {line.name}：下发核查 {line.n_patches} 个，{line.area_mu} 亩；"
-            f"留存不下发 {line.n_withheld} 个；两期均可观测 {_percent(line.observed_ratio)}"
-            for line in townships
-        ),
+        *(_township(line) for line in townships),
         "",
         "  留存不下发的是程序认为与建设无关的变化，county.gpkg 里“是否下发乡镇”为“否”，可复核。",
         "",
         "四、没有下发图斑的乡镇（不出核查包）",
-        *(
-            f"  {line.code} {line.name}：本期未见需核查的图斑，两期均可观测"
-            f" {_percent(line.observed_ratio)}；“未见”不等于没有变化。"
-            for line in without
-        ),
+        *(_without(line) for line in without),
         *([] if without else ["  无。"]),
         "",
-        "五、未定乡镇的图斑",
+        "五、没有看全的村（占该村土地面积的可观测比例；全部乡镇和村见 county.gpkg 的 observed 表）",
+        *(
+            f"  {line.name}：{'、'.join(line.hidden_villages)}"
+            for line in townships
+            if line.hidden_villages
+        ),
+        *([] if any(line.hidden_villages for line in townships) else ["  无。"]),
+        "",
+        "六、未定乡镇的图斑",
         f"  {n_outside} 个图斑不在任何乡镇范围内，没有下发，留县局处理。"
         if n_outside
         else "  无。",
@@ -119,9 +144,41 @@ def county_readme(
     return _text(lines)
 
 
-def _percent(ratio: float | None) -> str:
-    """Rounded down, so that 100 % means everything."""
-    return "比例未知（不在影像范围内）" if ratio is None else f"{int(ratio * 1000) / 10:.1f}%"
+def _township(line: TownshipLine) -> str:
+    """Where nothing was seen, no patch is not none."""
+    withheld = f"留存不下发 {line.n_withheld} 个；"
+    sent = f"下发核查 {line.n_patches} 个，{line.area_mu} 亩；"
+    if not line.observed_ratio:
+        sent = sent if line.n_patches else "下发核查：未观测，无法判定；"
+        withheld = withheld if line.n_withheld else ""
+    return (
+        f"  {line.code} {line.name}：{sent}{withheld}两期均可观测 {_percent(line.observed_ratio)}"
+    )
+
+
+def _without(line: TownshipLine) -> str:
+    if not line.observed_ratio:
+        return f"  {line.code} {line.name}：两期影像都没有看到这里，有没有变化无法判定。"
+    return (
+        f"  {line.code} {line.name}：看得见的土地上本期未见需核查的图斑，两期均可观测"
+        f" {_percent(line.observed_ratio)}；“未见”不等于没有变化。"
+    )
+
+
+def _hidden(villages: Sequence[str]) -> list[str]:
+    if not villages:
+        return []
+    return [
+        f"  没有看全的村：{'、'.join(villages)}。",
+        "  被云、云影遮住或缺影像的地方没有图斑，不是没有变化。",
+    ]
+
+
+def _percent(ratio: float) -> str:
+    """Rounded down, so that 100 % means everything; only nothing is 未观测."""
+    if ratio == 0:
+        return "未观测"
+    return "不足0.1%" if ratio < 0.001 else f"{int(ratio * 1000) / 10:.1f}%"
 
 
 def _text(lines: list[str]) -> str:

@@ -21,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.grid import BLOCK_PX, Grid, PixelWindow
 from pipeline.io.atomic import staging_file
 from pipeline.io.rasters import StripWriter, grid_of, open_raster, read_window
+from pipeline.patches.pixel_cover import pixel_cover
 
 SAMPLE_PIXELS = 250_000
 """Enough for percentiles of a picture."""
@@ -111,24 +112,21 @@ def sample_image(image: ImageFile, bands: tuple[int, ...], valid: Path) -> NDArr
     return np.concatenate(samples, axis=1)
 
 
-def observed_ratio(valid: Path, grid: Grid, area: BaseGeometry) -> float | None:
-    """Share of an area's pixels that both dates show (0 in `valid.tif`); None outside the image."""
-    counts = code_counts(valid, grid, area)
-    total = sum(counts.values())
-    return counts.get(0, 0) / total if total else None
+def code_cover(valid: Path, grid: Grid, area: BaseGeometry) -> NDArray[np.float64]:
+    """Pixels of an area by their code in `valid.tif`, `(256,)`; pixels it covers in part count so.
 
-
-def code_counts(valid: Path, grid: Grid, area: BaseGeometry) -> dict[int, int]:
-    """Pixels of an area by their code in `valid.tif`, in one pass; empty outside the image."""
+    In one pass, memory is one strip; all zero outside the image.
+    """
+    cover = np.zeros(256, np.float64)
     window = window_of(grid, area)
     if window.is_empty:
-        return {}
-    sub = _sub_grid(grid, window)
-    counts = np.zeros(256, np.int64)
-    for strip in _strips(sub):
-        codes = read_window(str(valid), (1,), _shifted(window, strip))[0]
-        counts += np.bincount(codes[inside(area, sub, strip)], minlength=256)
-    return {code: int(n) for code, n in enumerate(counts) if n}
+        return cover
+    for strip in _strips(_sub_grid(grid, window)):
+        place = _shifted(window, strip)
+        codes = read_window(str(valid), (1,), place)[0]
+        weights = pixel_cover(area, grid, place)
+        cover += np.bincount(codes.ravel(), weights=weights.ravel(), minlength=256)
+    return cover
 
 
 def is_blank(pixels: NDArray[Any], nodata: float) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ import typst
 
 from pipeline.delivery.assets import FONT_PATH
 from pipeline.delivery.card_images import CardImages
-from pipeline.delivery.card_map import SYMBOLS, swatch_svg
+from pipeline.delivery.card_map import HIDDEN, SYMBOLS, swatch_svg
 from pipeline.delivery.cards import Card, CardHeading
 from pipeline.errors import Finding, PipelineError, Severity
 
@@ -41,7 +41,7 @@ def compile_cards(pages: Sequence[tuple[Card, CardImages]], heading: CardHeading
     """
     if not pages:
         raise ValueError("a package without patches has no cards")
-    files = {f"{key}.svg": swatch_svg(key) for key in SYMBOLS}
+    files = {f"{key}.svg": swatch_svg(key) for key in (*SYMBOLS, *HIDDEN)}
     cards = []
     for number, (card, images) in enumerate(pages, start=1):
         pictures = {
@@ -58,6 +58,7 @@ def compile_cards(pages: Sequence[tuple[Card, CardImages]], heading: CardHeading
             "side_m": images.side_m,
             "scale_bar_m": images.scale_bar_m,
             "hidden": [_percent(images.hidden_before), _percent(images.hidden_after)],
+            "hidden_kinds": images.hidden_kinds,
             "stem": f"{number:05d}",
         }
         cards.append({**asdict(card), "view": view})
@@ -65,6 +66,7 @@ def compile_cards(pages: Sequence[tuple[Card, CardImages]], heading: CardHeading
         "heading": asdict(heading),
         "cards": cards,
         "symbols": {key: symbol.label_zh for key, symbol in SYMBOLS.items()},
+        "hidden": {key: symbol.label_zh for key, symbol in HIDDEN.items()},
     }
     return compile_pdf(CARD_TEMPLATE_PATH.read_text(encoding="utf-8"), printable(data), files)
 

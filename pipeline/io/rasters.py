@@ -231,6 +231,10 @@ def profile_for(grid: Grid, dtype: str, count: int, nodata: float | None) -> dic
         "BIGTIFF": "IF_SAFER",
         "num_threads": 2,
     }
+    if count > 1:
+        # Left to itself GDAL declares the fourth of four bands an alpha band: QGIS would draw near
+        # infrared as transparency, and our own reader would leave the band out.
+        profile["alpha"] = "NO"
     if nodata is not None:
         profile["nodata"] = nodata
     if grid.transform != (1.0, 0.0, 0.0, 0.0, 1.0, 0.0):

@@ -75,6 +75,21 @@ class RunPaths:
         return self.stage_dir("align") / "valid.tif"
 
     @property
+    def align_valid_before(self) -> Path:
+        """What the before image alone hides, in the codes of `align_valid`."""
+        return self.stage_dir("align") / "valid_before.tif"
+
+    @property
+    def align_valid_after(self) -> Path:
+        """What the after image alone hides, in the codes of `align_valid`."""
+        return self.stage_dir("align") / "valid_after.tif"
+
+    @property
+    def align_report(self) -> Path:
+        """One page for people: registration, radiometry, what was seen."""
+        return self.stage_dir("align") / "report.html"
+
+    @property
     def align_tie_points(self) -> Path:
         """Tie points with their measured shifts."""
         return self.stage_dir("align") / "tie_points.gpkg"
@@ -96,7 +111,7 @@ class RunPaths:
 
     @property
     def detect_traces(self) -> Path:
-        """What kinds and construction are told by, per pixel: see `change.traces`."""
+        """What kinds and construction are told by, per pixel: see `change.construction`."""
         return self.stage_dir("detect") / "traces.tif"
 
     @property
@@ -238,6 +253,11 @@ class RunPaths:
     def audit(self) -> Path:
         """Folder of the omission audit: sample, cards, forms that people fill in, result."""
         return self.root / "audit"
+
+    @property
+    def learn(self) -> Path:
+        """Folder of what could be learned from the run's returns: proposal and its effect."""
+        return self.root / "learn"
 
     @property
     def seal(self) -> Path:

@@ -18,6 +18,7 @@ from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid
 from pipeline.io.rasters import grid_of, open_raster
 from pipeline.scene import BAND_ROLES, Scene, require_known_roles
+from pipeline.schema.dated_names import find_dates
 from pipeline.schema.document import parse_document
 from pipeline.schema.model import Frozen, refusal
 
@@ -83,6 +84,18 @@ def read_meta(folder: Path) -> SceneMeta:
         value_code="E-CONFIG-VALUE",
         error=InputError,
     )
+
+
+ACQUIRED = ("DATE_ACQUIRED", "ACQUISITION_DATE", "ACQUISITIONDATETIME", "IMAGING_DATE")
+"""Metadata items that tell the day an image was taken; the day a file was written is no such."""
+
+
+def stated_dates(path: Path) -> tuple[datetime.date, ...]:
+    """Days of acquisition in an image's own metadata; usually none."""
+    with open_raster(path) as dataset:
+        tags = dataset.tags() | dataset.tags(ns="IMAGERY")
+    found = {day for key in ACQUIRED if key in tags for day in find_dates(tags[key][:10])}
+    return tuple(sorted(found))
 
 
 def open_scene(

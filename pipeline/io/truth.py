@@ -9,14 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import geopandas as gpd
-import numpy as np
 import pyogrio
-import rasterio.features
-from affine import Affine
-from numpy.typing import NDArray
 
 from pipeline.errors import Finding, InputError
-from pipeline.grid import Grid
 from pipeline.io.rasters import require_local_file
 
 TRUTH_FILE = "truth.gpkg"
@@ -51,21 +46,6 @@ def read_truth(path: Path) -> gpd.GeoDataFrame:
     for name in ("is_construction", "is_observable", "is_issued"):
         table[name] = table[name].astype(bool)
     return table
-
-
-def rasterise(geometries: NDArray[np.object_], grid: Grid) -> NDArray[np.uint8]:
-    """1 where a pixel's centre lies in one of the polygons, 0 elsewhere; `(y, x)` uint8."""
-    if geometries.size == 0:
-        return np.zeros((grid.height, grid.width), np.uint8)
-    burnt: NDArray[np.uint8] = rasterio.features.rasterize(
-        list(geometries),
-        out_shape=(grid.height, grid.width),
-        transform=Affine(*grid.transform),
-        fill=0,
-        default_value=1,
-        dtype="uint8",
-    )
-    return burnt
 
 
 def _unfit(path: Path, value: str) -> InputError:

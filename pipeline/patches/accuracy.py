@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.grid import PixelWindow
-from pipeline.patches.components import Components, ComponentSums, find_components
+from pipeline.grid import BLOCK_PX, PixelWindow
+from pipeline.patches.components import ComponentBuilder, Components, ComponentSums
 
 NO_CHANGE, CHANGE = 0, 1
 """The two values of predicted and label masks besides nodata."""
@@ -113,6 +114,20 @@ def pixel_scores(
     )
 
 
+def block_counts(predicted: NDArray[np.uint8], label: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Confusion counts of the 512-px blocks side by side in a full-width strip, `(block, 5)`.
+
+    Columns in the order of `PixelCounts`; the strip has 512 rows, the last one of an image fewer.
+    """
+    if len(label) > BLOCK_PX:
+        raise ValueError(f"a strip has at most {BLOCK_PX} rows, got {len(label)}")
+    counts = [
+        astuple(pixel_scores(predicted[:, at : at + BLOCK_PX], label[:, at : at + BLOCK_PX]))
+        for at in range(0, label.shape[1], BLOCK_PX)
+    ]
+    return np.array(counts, np.int64)
+
+
 @dataclass(frozen=True)
 class PatchScores:
     """Agreement by patch; add those of separate scenes with `+`."""
@@ -156,29 +171,72 @@ class PatchScores:
         return 2.0 * self.precision * self.recall / total if total else 0.0
 
 
-def _counts_inside(components: Components, raster: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Pixels of each component where `raster` `(y, x)` is 0 and where it is 1, `(component, 2)`."""
-    sums = ComponentSums(components, (NO_CHANGE, CHANGE))
-    sums.add_window(PixelWindow(0, components.height, 0, components.width), raster)
-    return sums.counts
+@dataclass(frozen=True)
+class PatchAgreement:
+    """4-connected patches of label and prediction, and what each of them holds of the other."""
+
+    truth: Components
+    predicted_px: NDArray[np.int64]
+    """Predicted pixels inside each labelled patch, `(patch,)`."""
+    found: Components
+    labelled_px: NDArray[np.int64]
+    """Pixels labelled unchanged and changed inside each predicted patch, `(patch, 2)`."""
+
+    @property
+    def is_found(self) -> NDArray[np.bool_]:
+        """Labelled patches of which at least half of all pixels are predicted, `(patch,)`."""
+        return np.asarray(2 * self.predicted_px >= self.truth.n_pixels)
+
+    @property
+    def is_judged(self) -> NDArray[np.bool_]:
+        """Predicted patches with labelled pixels, `(patch,)`."""
+        return np.asarray(self.labelled_px.sum(axis=1) > 0)
+
+    @property
+    def is_correct(self) -> NDArray[np.bool_]:
+        """Predicted patches of whose labelled pixels at least half are change, `(patch,)`."""
+        return is_mostly_changed(self.labelled_px)
+
+    @property
+    def scores(self) -> PatchScores:
+        """The counts that add up over scenes."""
+        return PatchScores(
+            n_truth=len(self.truth),
+            n_found=int(np.count_nonzero(self.is_found)),
+            n_predicted=len(self.found),
+            n_not_judged=int(np.count_nonzero(~self.is_judged)),
+            n_correct=int(np.count_nonzero(self.is_correct)),
+        )
+
+
+def is_mostly_changed(labelled_px: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether at least half of the labelled pixels are change; `(patch, 2)` → `(patch,)`."""
+    n_labelled = labelled_px.sum(axis=1)
+    return np.asarray((n_labelled > 0) & (2 * labelled_px[:, CHANGE] >= n_labelled))
+
+
+MaskStrips = Callable[[], Iterable[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]]]
+"""Full-width strips from the top: first row, predicted and label `(rows, x)`; asked for twice."""
+
+
+def patch_agreement(strips: MaskStrips, width: int) -> PatchAgreement:
+    """Agreement by patch of masks that come strip by strip: 1 change, 0 not, others nodata.
+
+    A labelled patch's pixels without prediction count as not predicted.
+    """
+    builders = ComponentBuilder(width), ComponentBuilder(width)
+    for row0, predicted, label in strips():
+        builders[0].add_strip(row0, label)
+        builders[1].add_strip(row0, predicted)
+    truth, found = (builder.finish() for builder in builders)
+    sums = [ComponentSums(one, (NO_CHANGE, CHANGE)) for one in (truth, found)]
+    for row0, predicted, label in strips():
+        window = PixelWindow(row0, row0 + len(label), 0, width)
+        sums[0].add_window(window, predicted)
+        sums[1].add_window(window, label)
+    return PatchAgreement(truth, sums[0].counts[:, CHANGE], found, sums[1].counts)
 
 
 def patch_scores(predicted: NDArray[np.uint8], label: NDArray[np.uint8]) -> PatchScores:
-    """Agreement by 4-connected patch of uint8 masks `(y, x)`: 1 change, 0 not, others nodata.
-
-    A labelled patch is found if at least half of all its pixels are predicted, those without
-    prediction included. A predicted patch is correct if at least half of its labelled pixels are
-    change; one without labelled pixels is not judged.
-    """
-    truth, found = find_components(label), find_components(predicted)
-    predicted_inside = _counts_inside(truth, predicted)[:, CHANGE]
-    labelled = _counts_inside(found, label)
-    n_labelled = labelled.sum(axis=1)
-    is_correct = (n_labelled > 0) & (2 * labelled[:, CHANGE] >= n_labelled)
-    return PatchScores(
-        n_truth=len(truth),
-        n_found=int(np.count_nonzero(2 * predicted_inside >= truth.n_pixels)),
-        n_predicted=len(found),
-        n_not_judged=int(np.count_nonzero(n_labelled == 0)),
-        n_correct=int(np.count_nonzero(is_correct)),
-    )
+    """Agreement by 4-connected patch of whole masks `(y, x)`: 1 change, 0 not, others nodata."""
+    return patch_agreement(lambda: [(0, predicted, label)], label.shape[1]).scores

@@ -23,12 +23,9 @@ from pipeline.patches.components import (
     _number_components,
 )
 
-LIKELY, OTHER, STRONG = 1, 2, 3
-"""Mask values: construction-like change, any other, and construction-like beyond doubt; all else
-(0, 255 unobserved) is background. The two construction-like classes are kept apart so that a roof
-is not lost in a bare field beside it."""
-FAINT = 4
-"""Class of components, never of a mask: looked like construction, is not, and changed little."""
+LIKELY, OTHER, FAINT = 1, 2, 3
+"""Mask values: construction-like change, any other, and what looked like construction, weighs too
+little and changed little; all else (0, 255 unobserved) is background."""
 ROUNDS = 2
 """How often small pieces may go over: a second time for pieces that grew by the first."""
 
@@ -44,7 +41,8 @@ class ClassedComponents:
     @property
     def is_likely(self) -> NDArray[np.bool_]:
         """`(component,)`: True for construction-like ones."""
-        return np.isin(self.classes, (LIKELY, STRONG))
+        is_likely: NDArray[np.bool_] = self.classes == LIKELY
+        return is_likely
 
 
 class ClassedBuilder:
@@ -117,7 +115,7 @@ def _encode_classed(mask, row0):  # type: ignore[no-untyped-def]
         previous = 0
         for col in range(width):
             value = mask[row, col]
-            if value != previous and LIKELY <= value <= STRONG:
+            if value != previous and LIKELY <= value <= FAINT:
                 n += 1
             previous = value
     runs = np.empty((4, n), np.int32)
@@ -126,7 +124,7 @@ def _encode_classed(mask, row0):  # type: ignore[no-untyped-def]
         col = 0
         while col < width:
             value = mask[row, col]
-            if value < LIKELY or value > STRONG:
+            if value < LIKELY or value > FAINT:
                 col += 1
                 continue
             runs[0, k], runs[1, k], runs[3, k] = row0 + row, col, value

@@ -341,11 +341,21 @@ class ComponentSums:
         """Add the sums of other windows of the same components and counted values."""
         self._sums += other._sums
 
-    def majority(self, default: int) -> NDArray[np.int64]:
-        """The counted value that most pixels of each component have, `(component,)`.
+    @property
+    def counted_values(self) -> tuple[int, ...]:
+        """The raster values whose pixels are counted, in the order of `counts`."""
+        return tuple(self._counted.tolist())
 
-        A tie goes to the value named first; `default` where no pixel has a counted value.
+    def majority(self, default: int, among: Sequence[int] | None = None) -> NDArray[np.int64]:
+        """The counted value, of those `among` which to choose, that most pixels of each component
+        have, `(component,)`.
+
+        A tie goes to the value named first; `default` where no pixel has such a value.
         """
-        best = np.append(self._counted, default)
-        winner = np.argmax(np.column_stack([self.counts, np.zeros(len(self._sums))]), axis=1)
-        return best[np.where(self.counts.any(axis=1), winner, -1)]
+        chosen = np.full(self._counted.size, True)
+        if among is not None:
+            chosen = np.isin(self._counted, among)
+        counts = self.counts[:, chosen]
+        best = np.append(self._counted[chosen], default)
+        winner = np.argmax(np.column_stack([counts, np.zeros(len(self._sums))]), axis=1)
+        return best[np.where(counts.any(axis=1), winner, -1)]

@@ -50,7 +50,8 @@ def compare_issued(run: ComparedRun, issued_ids: Sequence[str], matching: Matchi
     least_m2 = float(official["area_m2"].min()) if len(official) else None
     rows += [_extra_row(row, least_m2) for row in ours.to_dict("records")]
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
-    return table.assign(match_no=np.arange(1, len(table) + 1))
+    days = dict.fromkeys(("before_days_later", "after_days_later"), "Int64")
+    return table.astype(days).assign(match_no=np.arange(1, len(table) + 1))
 
 
 _COLUMNS = (

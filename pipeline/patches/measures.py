@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from math import ceil
 
@@ -31,6 +32,11 @@ class PatchParams(Frozen):
     speckle_px: int = Field(
         default=4, ge=1, description="像元数少于此值的连通块按噪点计数，不出图形（粗分辨率除外）"
     )
+    min_area_by_kind: Mapping[str, float] = Field(
+        default={"water": 400.0, "crop": 400.0},
+        description="各变化类型的最小面积，平方米：类型代码: 面积；没有列出的用 min_area_m2。"
+        "缺省参照三调农用地最小上图面积 400 平方米（未取得原文，示例口径）",
+    )
 
 
 class DropReason(StrEnum):
@@ -45,6 +51,24 @@ class DropReason(StrEnum):
     """Smaller than the minimum area; kept in the layer of dropped patches."""
     COVERED_BY_ISSUED = "covered_by_issued"
     """Left over beside an issued outline with which its patch is one; kept in the same layer."""
+    BELOW_KIND_MIN = "below_kind_min"
+    """Smaller than the minimum area of its kind."""
+    CLOUD_EDGE = "cloud_edge"
+    HAZE = "haze"
+    SHIFT = "shift"
+    SHADOW = "shadow"
+    WATER_LEVEL = "water_level"
+    GREENHOUSE = "greenhouse"
+    DRYING_YARD = "drying_yard"
+    MULCH_FILM = "mulch_film"
+    PLOUGHING = "ploughing"
+    CROP_CYCLE = "crop_cycle"
+    DEMOLITION = "demolition"
+    """Less built up after than before."""
+    LOW_PROBABILITY = "low_probability"
+    """Below the limit that was learned from returns and signed."""
+    NOT_REQUESTED = "not_requested"
+    """Found by us in a run that sends out issued patches only."""
 
 
 def _is_coarse(params: PatchParams, grid: Grid) -> bool:

@@ -14,11 +14,24 @@ import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from pipeline.patches.measures import DropReason
 
 FOUND_SHARE = 0.5
 MIN_AREA_M2 = 400.0
 """Smaller plants are not asked for and smaller patches are not judged."""
 LOW_CONTRAST_SIGMA = 2.0
+NOT_CONSTRUCTION = "not_construction"
+DROPPED_FOR_SIZE = frozenset(
+    {
+        DropReason.SPECKLE.value,
+        DropReason.BELOW_MIN_AREA.value,
+        DropReason.COVERED_BY_ISSUED.value,
+        "below_kind_min",
+    }
+)
+"""Reasons that say nothing about what a dropped object is."""
 
 GeometryArray = NDArray[np.object_]
 
@@ -69,10 +82,15 @@ class CaseResult:
     """Class of the patch that overlaps it most; None if no patch touches it."""
     is_issued: bool
     """Whether it was issued from above: its outcome then does not hang on the detection."""
+    dropped_reason: str | None = None
+    """Why the object there was dropped, if no patch covers more of the plant than it does."""
 
     @property
     def is_hit(self) -> bool:
-        """True if the class is the expected one."""
+        """True if the class is the expected one, or if what is not construction was recognised as
+        such by a filter and dropped with its reason."""
+        if self.dropped_reason is not None:
+            return self.expected_class == NOT_CONSTRUCTION and is_judgement(self.dropped_reason)
         return self.found_class == self.expected_class
 
 
@@ -103,20 +121,28 @@ def covered_share(geometries: GeometryArray, covers: GeometryArray) -> NDArray[n
     return shares
 
 
-def case_results(truth: gpd.GeoDataFrame, screened: gpd.GeoDataFrame) -> Sequence[CaseResult]:
+def is_judgement(reason: str) -> bool:
+    """Whether a drop reason says that an object is no construction, not only that it is small."""
+    return reason not in DROPPED_FOR_SIZE
+
+
+def case_results(
+    truth: gpd.GeoDataFrame, screened: gpd.GeoDataFrame, dropped: gpd.GeoDataFrame
+) -> Sequence[CaseResult]:
     """For every plant with an expected class: the class of the patch overlapping it most.
 
-    Ties go to the patch named first in the table.
+    Where a dropped object of the same run covers more of the plant, its reason instead. Ties go
+    to the patch, and to the one named first in the table.
     """
-    patches = screened.geometry.to_numpy()
-    tree = shapely.STRtree(patches)
+    patches, objects = _Overlaps(screened), _Overlaps(dropped)
     results = []
     for row in truth[truth["expected_class"].notna()].itertuples():
-        near = np.sort(tree.query(row.geometry, predicate="intersects"))
-        overlaps = shapely.area(shapely.intersection(patches[near], row.geometry))
+        at_patch, patch_area = patches.most(row.geometry)
+        at_object, object_area = objects.most(row.geometry)
+        is_dropped = object_area > patch_area
         found = None
-        if near.size and overlaps.max() > 0:
-            found = screened["suspected_class"].iloc[near[int(overlaps.argmax())]]
+        if patch_area > 0 and not is_dropped:
+            found = screened["suspected_class"].iloc[at_patch]
         results.append(
             CaseResult(
                 str(row.truth_id),
@@ -124,6 +150,24 @@ def case_results(truth: gpd.GeoDataFrame, screened: gpd.GeoDataFrame) -> Sequenc
                 str(row.expected_class),
                 found,
                 bool(row.is_issued),
+                str(dropped["reason"].iloc[at_object]) if is_dropped else None,
             )
         )
     return results
+
+
+class _Overlaps:
+    """Which outline of a table covers most of a geometry."""
+
+    def __init__(self, table: gpd.GeoDataFrame) -> None:
+        self._outlines = np.asarray(table.geometry.to_numpy(), dtype=object)
+        self._tree = shapely.STRtree(self._outlines)
+
+    def most(self, geometry: BaseGeometry) -> tuple[int, float]:
+        """Position in the table and plane area shared; (-1, 0) if nothing touches it."""
+        near = np.sort(self._tree.query(geometry, predicate="intersects"))
+        if not near.size:
+            return -1, 0.0
+        shared = shapely.area(shapely.intersection(self._outlines[near], geometry))
+        best = int(shared.argmax())
+        return int(near[best]), float(shared[best])

@@ -1,9 +1,9 @@
 """Outlines without pixel stairs (图斑边界化简), equal in area and nowhere far from the pixels.
 
 Stair corners go by the area they enclose with their neighbours (Visvalingam and Whyatt 1993,
-Cartogr. J. 30(1)), with edges that patches share kept shared. A patch that touches no other is then
-scaled about its centroid until its area is that of its pixels again. An outline that would change
-too much keeps its pixel edges, and so do all that touch it.
+Cartogr. J. 30(1)); the outline is then scaled about its centroid until its area is that of its
+pixels again. An outline that would move too far keeps its pixel edges, and so does one that touches
+another: edges that two patches share stay the same edge, and no area moves from one to the other.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pipeline.schema.model import Frozen
 
@@ -23,8 +21,6 @@ GENTLER = 0.8
 """Second try for outlines that the full tolerance moves too far: only single stair corners go."""
 MAX_RESCALING = 0.05
 """Share of its area that scaling may give back to an outline; more would hide a lost shape."""
-SAME_PLACE = 1e-6
-"""Pixels within which two pixel corners are one: what rounding of coordinates leaves."""
 
 
 class SimplifyParams(Frozen):
@@ -59,19 +55,17 @@ def simplify_outlines(
     outlines = raw.copy()
     if raw.size == 0 or params.tolerance_px == 0:
         return _result(raw, outlines, np.zeros(raw.size, np.bool_))
-    group = _touching_groups(raw)
-    is_open = np.ones(raw.size, np.bool_)
+    is_free = ~_touches_another(raw)
+    is_open = is_free.copy()
     for factor in (1.0, GENTLER):
         at = np.flatnonzero(is_open)
-        if at.size == 0:
-            break
-        tried = _simplified(raw[at], group[at], pixel_size, factor * params.tolerance_px)
-        is_bad = _changes_too_much(raw[at], tried, pixel_size, params)
-        taken = at[~np.isin(group[at], group[at][is_bad])]
-        outlines[taken] = tried[np.isin(at, taken)]
-        is_open[taken] = False
-    is_simplified = ~is_open
-    _give_back_overlaps(raw, outlines, group, is_simplified)
+        if at.size:
+            tried = _simplified(raw[at], factor * params.tolerance_px * pixel_size)
+            fits = ~_changes_too_much(raw[at], tried, pixel_size, params)
+            outlines[at[fits]] = tried[fits]
+            is_open[at[fits]] = False
+    is_simplified = is_free & ~is_open
+    _give_back_overlaps(raw, outlines, is_simplified)
     return _result(raw, outlines, is_simplified)
 
 
@@ -82,41 +76,20 @@ def _result(
     return Simplified(outlines, (shapely.area(outlines) - before) / before, is_simplified)
 
 
-def _touching_groups(raw: NDArray[np.object_]) -> NDArray[np.int32]:
-    """Number of the group of outlines that meet each one, directly or through others."""
+def _touches_another(raw: NDArray[np.object_]) -> NDArray[np.bool_]:
     first, second = shapely.STRtree(raw).query(raw, predicate="intersects")
-    links = coo_array((np.ones(first.size, np.bool_), (first, second)), shape=(raw.size,) * 2)
-    return np.asarray(connected_components(links, directed=False)[1], np.int32)
+    touches = np.zeros(raw.size, np.bool_)
+    touches[first[first != second]] = True
+    return touches
 
 
-def _simplified(
-    raw: NDArray[np.object_], group: NDArray[np.int32], pixel_size: float, tolerance_px: float
-) -> NDArray[np.object_]:
-    """Simplified outlines; those that touch no other have the area they had."""
-    is_single = np.bincount(group)[group] == 1
-    joined = _with_common_vertices(raw, np.flatnonzero(~is_single), pixel_size)
-    tolerance = tolerance_px * pixel_size
-    out = np.asarray(shapely.coverage_simplify(joined, tolerance, simplify_boundary=True))
-    single = np.flatnonzero(is_single)
-    out[single] = _scaled_to(out[single], shapely.area(raw[single]))
-    return out
+def _simplified(raw: NDArray[np.object_], tolerance: float) -> NDArray[np.object_]:
+    """Outlines without their small corners, of the area they had.
 
-
-def _with_common_vertices(
-    raw: NDArray[np.object_], touching: NDArray[np.int64], pixel_size: float
-) -> NDArray[np.object_]:
-    """The outlines with every vertex of a neighbour that lies on an edge of theirs as their own.
-
-    Pixel-edge outlines have no vertex where a neighbour's edge ends on theirs, so that the shared
-    edge is not one edge of a coverage.
+    As a coverage of all of them at once, so that close neighbours do not come to cross.
     """
-    out = raw.copy()
-    tree = shapely.STRtree(raw[touching])
-    for at in touching:
-        near = touching[np.sort(tree.query(raw[at]))]
-        corners = shapely.multipoints(shapely.get_coordinates(raw[near]))
-        out[at] = shapely.snap(raw[at], corners, SAME_PLACE * pixel_size)
-    return out
+    straight = np.asarray(shapely.coverage_simplify(raw, tolerance, simplify_boundary=True))
+    return _scaled_to(straight, shapely.area(raw))
 
 
 def _scaled_to(outlines: NDArray[np.object_], area: NDArray[np.float64]) -> NDArray[np.object_]:
@@ -150,21 +123,15 @@ def _changes_too_much(
 
 
 def _give_back_overlaps(
-    raw: NDArray[np.object_],
-    outlines: NDArray[np.object_],
-    group: NDArray[np.int32],
-    is_simplified: NDArray[np.bool_],
+    raw: NDArray[np.object_], outlines: NDArray[np.object_], is_simplified: NDArray[np.bool_]
 ) -> None:
-    """Give outlines of different groups that came to overlap their pixel edges back, in place.
+    """Give outlines that came to meet another one their pixel edges back, in place.
 
-    Groups are simplified without a look at each other's later rounds, so close neighbours may
-    cross; each turn gives at least one group back, so it ends.
+    Each turn gives at least one back, so it ends.
     """
+    touched = _touches_another(raw)
     while is_simplified.any():
-        first, second = shapely.STRtree(outlines).query(outlines, predicate="intersects")
-        apart = group[first] != group[second]
-        crossing = np.unique(np.concatenate([first[apart], second[apart]]))
-        back = np.isin(group, group[crossing]) & is_simplified
+        back = _touches_another(outlines) & ~touched & is_simplified
         if not back.any():
             break
         outlines[back] = raw[back]

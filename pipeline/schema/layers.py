@@ -73,7 +73,16 @@ ISSUED_MATCHES = LayerSpec(
 TIE_POINTS = LayerSpec(
     name="tie_points",
     label_zh="配准同名点",
-    fields=("point_id", "shift_row_px", "shift_col_px", "quality", "is_used", "window_px"),
+    fields=(
+        "point_id",
+        "shift_row_px",
+        "shift_col_px",
+        "quality",
+        "is_used",
+        "is_check",
+        "residual_px",
+        "window_px",
+    ),
     geometry="Point",
     key=("point_id",),
 )
@@ -180,6 +189,26 @@ REASONS = LayerSpec(
     key=("patch_id", "reason_no"),
 )
 
+OBSERVED = LayerSpec(
+    name="observed",
+    label_zh="可观测情况",
+    fields=(
+        "unit_code",
+        "unit_name",
+        "unit_level",
+        "land_m2",
+        "observed_m2",
+        "observed_ratio",
+        "nodata_m2",
+        "cloud_m2",
+        "shadow_m2",
+        "other_unobserved_m2",
+    ),
+    geometry=None,
+    key=("unit_code",),
+)
+"""Every township and village on the after date: how much of its land both dates show."""
+
 FINDINGS = LayerSpec(
     name="findings",
     label_zh="入库检查问题",
@@ -199,6 +228,30 @@ FINDINGS = LayerSpec(
     key=("finding_no",),
 )
 
+FINDING_AREAS = LayerSpec(
+    name="areas",
+    label_zh="入库检查问题范围",
+    fields=("finding_no", "finding_code", "severity", "what_zh", "value_text"),
+    geometry="MultiPolygon",
+    key=("finding_no",),
+)
+
+PATCH_SCENES = LayerSpec(
+    name="patch_scenes",
+    label_zh="图斑下的各景",
+    fields=(
+        "patch_id",
+        "layer_name",
+        "feature_id",
+        "scene_id",
+        "scene_date",
+        "sensor_name",
+        "scene_ratio",
+    ),
+    geometry=None,
+    key=("patch_id", "layer_name", "feature_id"),
+)
+
 LAYERS: tuple[LayerSpec, ...] = (
     PATCHES,
     DROPPED,
@@ -207,9 +260,12 @@ LAYERS: tuple[LayerSpec, ...] = (
     TIE_POINTS,
     OVERLAID,
     PARTS,
+    OBSERVED,
     SCREENED,
     REASONS,
     FINDINGS,
+    FINDING_AREAS,
+    PATCH_SCENES,
     *REFERENCE_LAYERS.values(),
     *DELIVERED_LAYERS,
     *REGISTER_LAYERS,

@@ -97,6 +97,9 @@ OVERLAY_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("straddles", "json", "跨越乡镇", "Codes of the other townships it reaches into."),
     *_ADDENDS,
     *_OF_WHICH,
+    FieldSpec("unit_name", "text", "单位名称", "Name of the township or village."),
+    FieldSpec("unit_level", "text", "单位层级", "township or village."),
+    FieldSpec("observed_m2", "real", "可观测面积", "Seen on both dates, of the land.", unit="m2"),
     FieldSpec("part_id", "text", "分块编号", "Patch id and running number of the piece."),
     *_HITS,
     FieldSpec(

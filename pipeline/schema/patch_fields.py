@@ -121,7 +121,17 @@ PATCH_FIELDS: tuple[FieldSpec, ...] = (
         "Correlation peak over background; NULL if nothing could be matched.",
         nullable=True,
     ),
-    FieldSpec("is_used", "boolean", "参与拟合", "Whether the robust fit kept the point."),
+    FieldSpec("is_used", "boolean", "采用", "Whether the point agrees with its neighbours."),
+    FieldSpec("is_check", "boolean", "检查点", "Held out of the fit, to measure what is left."),
+    FieldSpec(
+        "residual_px",
+        "real",
+        "改正后残差",
+        "Distance left after the correction: measured again at check points, leave-one-out at the "
+        "others; NULL where the point is not used.",
+        unit="px",
+        nullable=True,
+    ),
     FieldSpec("window_px", "integer", "匹配窗口", "Side of the matching window.", unit="px"),
     FieldSpec("match_no", "integer", "序号", "Running number inside the table."),
     FieldSpec(

@@ -186,8 +186,10 @@ def _order(n: int, seed: int, reader: int) -> NDArray[np.int64]:
 
 def _cards(context: StageContext, cells: Cells, chosen: NDArray[np.int64]) -> list[AuditCard]:
     paths = context.paths
+    valid = {"before": paths.align_valid_before, "after": paths.align_valid_after}
     pictures = [
-        make_picture(image, paths.align_valid) for image in aligned_images(context).values()
+        (make_picture(image, paths.align_valid), valid[name])
+        for name, image in aligned_images(context).items()
     ]
     side_m = cells.side_px * cells.grid.pixel_size_m
     params = CardImageParams(margin_m=side_m / 2, margin_ratio=0.0, picture_px=360)
@@ -196,7 +198,7 @@ def _cards(context: StageContext, cells: Cells, chosen: NDArray[np.int64]) -> li
     for done, cell in enumerate(chosen.tolist(), start=1):
         outline = cells.outline(cell)
         extent = card_extent(outline, params)
-        windows = [picture_window(picture, extent) for picture in pictures]
+        windows = [picture_window(picture, hidden, extent) for picture, hidden in pictures]
         images = card_images(outline, windows[0], windows[1], {}, params)
         cards.append(AuditCard("", images.before, images.after, side_m / extent.side_m))
         progress(done, int(chosen.size))

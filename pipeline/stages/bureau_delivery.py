@@ -12,13 +12,12 @@ from pipeline.delivery.bureau_forms import cases, judgements
 from pipeline.delivery.closing_forms import county_inputs
 from pipeline.delivery.delivered import county_table, parts_table, township_table
 from pipeline.delivery.projects import Project, project_text
-from pipeline.delivery.readme import TownshipLine, county_readme
-from pipeline.io.cogs import observed_ratio
+from pipeline.delivery.readme import TownshipLine, county_readme, hidden_villages
 from pipeline.io.packages import write_project, write_text_file
 from pipeline.io.workbooks import write_workbook
 from pipeline.schema.delivered import COUNTY, DELIVERED_PARTS, TOWNSHIPS, reference_spec
 from pipeline.schema.layer import LayerSpec
-from pipeline.schema.layers import REASONS
+from pipeline.schema.layers import OBSERVED, REASONS
 from pipeline.stages.context import StageContext
 from pipeline.stages.delivered_files import (
     image_layers,
@@ -26,6 +25,7 @@ from pipeline.stages.delivered_files import (
     styles_of,
     write_styled_layers,
 )
+from pipeline.stages.observed import by_code, villages_of
 from pipeline.stages.package_material import Material, heading, stamp_of
 from pipeline.units import format_mu100
 
@@ -62,6 +62,7 @@ def _write_map(
         DELIVERED_PARTS: parts_table(material.screened.parts),
         TOWNSHIPS: township_table(material.townships, material.crs),
         REASONS: material.screened.reasons,
+        OBSERVED: material.observed,
         **{
             reference_spec(name): layer
             for name, layer in material.references.items()
@@ -93,7 +94,7 @@ def _write_map(
 def _township_lines(
     context: StageContext, material: Material, table: pd.DataFrame
 ) -> list[TownshipLine]:
-    valid = context.paths.align_valid
+    observed = by_code(material.observed)
     told = []
     for township in material.townships:
         is_theirs = table["township_code"] == township.code
@@ -105,7 +106,8 @@ def _township_lines(
                 len(own),
                 int(is_theirs.sum()) - len(own),
                 format_mu100(int(own["area_mu100"].sum())),
-                observed_ratio(valid, material.grid, township.territory),
+                float(observed[township.code]["observed_ratio"]),
+                hidden_villages(villages_of(township, observed)),
             )
         )
     return told

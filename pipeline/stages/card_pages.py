@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
@@ -23,7 +24,7 @@ from pipeline.delivery.cards import CardHeading, CardLabels, build_card
 from pipeline.delivery.delivered import Screened, Vocabulary
 from pipeline.delivery.isolation import OTHERS_ZH, Township
 from pipeline.grid import PixelWindow
-from pipeline.io.cogs import is_blank, window_of
+from pipeline.io.cogs import window_of
 from pipeline.io.rasters import read_window
 from pipeline.stages.card_press import CardPress, Pressed
 from pipeline.stages.context import StageContext
@@ -130,24 +131,30 @@ def _pictures(
         name: table.geometry.to_numpy()[np.sort(table.sindex.query(frame))].tolist()
         for name, table in overlays.items()
     }
-    windows = [picture_window(material.pictures[name], extent) for name in ("before", "after")]
+    valid = {
+        "before": context.paths.align_valid_before,
+        "after": context.paths.align_valid_after,
+    }
+    windows = [picture_window(material.pictures[name], valid[name], extent) for name in valid]
     return card_images(outline, windows[0], windows[1], near, params, visible)
 
 
-def picture_window(picture: Picture, extent: Extent) -> DateWindow:
-    """The pixels of one date; a single hidden one where the image does not reach."""
+def picture_window(picture: Picture, valid: Path, extent: Extent) -> DateWindow:
+    """The pixels of one date; a single hidden one where the image does not reach.
+
+    `valid`: what that date alone hides, on the image's grid.
+    """
     image = picture.image
     window = window_of(image.grid, shapely.box(*extent.bounds))
     if window.is_empty:
         nothing: Any = np.zeros((len(picture.bands), 1, 1), image.dtype)
         side = extent.side_m
         place = (side, 0.0, extent.left, 0.0, -side, extent.top)
-        return DateWindow(nothing, np.ones((1, 1), np.bool_), place, picture.stretch)
+        return DateWindow(nothing, np.ones((1, 1), np.uint8), place, picture.stretch)
     window = window.pad(PAD_PX).clip(image.grid.height, image.grid.width)
     pixels = read_window(str(image.path), picture.bands, window)
-    return DateWindow(
-        pixels, is_blank(pixels, image.nodata), _transform(picture, window), picture.stretch
-    )
+    hidden = read_window(str(valid), (1,), window)[0]
+    return DateWindow(pixels, hidden, _transform(picture, window), picture.stretch)
 
 
 def _transform(

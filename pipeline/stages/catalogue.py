@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, CONSTRUCTION_TREES
+from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, CONSTRUCTION_NETWORK
 from pipeline.config.models import RunConfig
 from pipeline.delivery.assets import FONT_PATH
 from pipeline.io.register.store import register_reasons
@@ -102,7 +102,32 @@ def _intake_settings(run: RunConfig) -> dict[str, Any]:
         "gsd_m": run.gsd_m,
         "bands": {"before": run.before.bands, "after": run.after.bands},
         "dates": _dates(run),
+        "sensors": {"before": run.before.sensor, "after": run.after.sensor},
+        "quality": _dump(run, "intake"),
+        "patch_size": run.settings.extract.patches.model_dump(mode="json"),
     }
+
+
+def _detect_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
+    inputs = {
+        "before": paths.align_before,
+        "after": paths.align_after,
+        "valid": paths.align_valid,
+        "fit": paths.align_fit,
+        "change_kind_codes": CHANGE_KIND_CODES,
+        "construction_network": CONSTRUCTION_NETWORK,
+    }
+    detect = run.settings.detect
+    if detect.detector == "learned" and detect.learned.model is not None:
+        inputs["model"] = Path(detect.learned.model)
+    return inputs
+
+
+def _detect_settings(run: RunConfig) -> dict[str, Any]:
+    """The network counts by its content, among the inputs; where it lies decides nothing."""
+    detect = _dump(run, "detect")
+    detect["learned"].pop("model")
+    return {"detect": detect, "gsd_m": run.gsd_m}
 
 
 def _extract_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
@@ -113,7 +138,6 @@ def _extract_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
         "detect_summary": paths.detect_summary,
         "fit": paths.align_fit,
         "change_kind_codes": CHANGE_KIND_CODES,
-        "construction_trees": CONSTRUCTION_TREES,
     }
     return inputs | ({"layers": paths.intake_layers} if run.county else {})
 
@@ -126,6 +150,8 @@ def _package_inputs(_run: RunConfig, paths: RunPaths) -> dict[str, Path]:
         "before": paths.align_before,
         "after": paths.align_after,
         "valid": paths.align_valid,
+        "valid_before": paths.align_valid_before,
+        "valid_after": paths.align_valid_after,
         "fit": paths.align_fit,
         "font": FONT_PATH,
         **{f"asset.{path.name}": path for path in sorted(FONT_PATH.parent.glob("*.typ"))},
@@ -179,13 +205,8 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "detect",
         "变化检测",
-        lambda run, paths: {
-            "before": paths.align_before,
-            "after": paths.align_after,
-            "valid": paths.align_valid,
-            "fit": paths.align_fit,
-        },
-        lambda run: {"detect": _dump(run, "detect"), "gsd_m": run.gsd_m},
+        _detect_inputs,
+        _detect_settings,
     ),
     Stage(
         "extract",
@@ -203,6 +224,7 @@ STAGES: tuple[Stage, ...] = (
         "套合分析",
         lambda run, paths: {
             "patches": paths.extract_patches,
+            "valid": paths.align_valid,
             "layers": paths.intake_layers,
             **_code_tables(),
         },

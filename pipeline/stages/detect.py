@@ -10,11 +10,8 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.change.cover import KindBands, cover_of, fit_cover
-from pipeline.change.cva import fit_cva
+from pipeline.change.construction import N_TRACES
+from pipeline.change.cover import KindBands, fit_cover
 from pipeline.change.detectors import (
     KindModel,
     ScoreJob,
@@ -22,21 +19,16 @@ from pipeline.change.detectors import (
     preview_bands,
     score_tile,
 )
-from pipeline.change.irmad import fit_irmad
-from pipeline.change.linear import SCORE_UNOBSERVED, LinearStatistic, statistic_of_sample
-from pipeline.change.materials import fit_materials
-from pipeline.change.mixtures import Mixture
+from pipeline.change.linear import SCORE_UNOBSERVED
 from pipeline.change.sample import PairSample
-from pipeline.change.thresholds import find_threshold
-from pipeline.change.traces import N_TRACES, fit_grey
-from pipeline.config.models import DetectSettings
 from pipeline.grid import Grid, tiles
-from pipeline.imagery.radiometry import BandFit
 from pipeline.io.previews import PreviewWriter, preview_step
 from pipeline.io.rasters import StripWriter, read_grid
 from pipeline.io.reports import read_json, write_json
-from pipeline.io.tiles import TileJob, run_tiles
+from pipeline.io.tiles import Source, TileJob, run_tiles
+from pipeline.stages.construction import fit_construction, told_of_network, write_traces
 from pipeline.stages.context import StageContext, StageReport
+from pipeline.stages.detect_fit import Pair, fit_detector
 from pipeline.stages.inputs import aligned_sources, read_sample
 
 
@@ -47,31 +39,21 @@ def run(context: StageContext) -> StageReport:
     grid = read_grid(context.paths.align_before, context.run.gsd_m)
     roles = tuple(fit["roles"])
     sample = read_sample(context, grid, len(roles), settings.sample)
-    detector = choose_detector(settings.detector, len(roles))
-    statistic, details = _fit_statistic(context, detector, sample, fit)
-    values = statistic_of_sample(statistic, sample.before, sample.after)
-    threshold = find_threshold(values, statistic.freedom, settings.thresholds)
-    kinds = _fit_kinds(settings, sample, roles, values / np.float32(threshold.value))
-    n_sample = values.size
-    del sample, values
-    job = ScoreJob(
-        statistic,
-        threshold.value,
-        kinds,
-        preview_bands(roles),
-        preview_step(grid),
-    )
+    detector = choose_detector(settings.detector, roles, grid.pixel_size_m)
+    scorer, details = fit_detector(context, detector, Pair(grid, roles, sample, fit))
+    construction = fit_construction(settings.construction, grid, roles, sample)
+    kinds = _fit_kinds(context, sample, roles, is_told=construction is not None)
+    n_sample = sample.before.shape[1]
+    del sample
+    job = ScoreJob(scorer, kinds, preview_bands(roles), preview_step(grid))
+    write_traces(context, grid, len(roles), construction)
     unobserved = _write_scores(context, job, grid, len(roles))
     details |= {
         "detector": detector,
         "sample_pixels": n_sample,
-        "threshold": asdict(threshold),
         "roles": list(roles),
         "kinds": None if kinds is None else _told(kinds),
-        "statistic": {
-            "centre": statistic.centre.tolist(),
-            "forms": statistic.forms.tolist(),
-        },
+        "construction": None if construction is None else told_of_network(construction),
     }
     write_json(context.paths.detect_summary, details)
     return StageReport(
@@ -84,67 +66,36 @@ def run(context: StageContext) -> StageReport:
     )
 
 
-def _fit_statistic(
-    context: StageContext, detector: str, sample: PairSample, fit: Any
-) -> tuple[LinearStatistic, dict[str, Any]]:
-    settings = context.run.settings.detect
-    if detector == "irmad":
-        irmad = fit_irmad(sample, settings.irmad, context.local.map)
-        return irmad.statistic, {
-            "iterations": irmad.iterations,
-            "is_converged": irmad.is_converged,
-            "correlations": list(irmad.correlations),
-        }
-    lines = [BandFit(**band) for band in fit["radiometry"]["bands"]]
-    return fit_cva(sample, lines), {}
-
-
 def _fit_kinds(
-    settings: DetectSettings,
-    sample: PairSample,
-    roles: tuple[str, ...],
-    change_ratio: NDArray[np.float32],
+    context: StageContext, sample: PairSample, roles: tuple[str, ...], *, is_told: bool
 ) -> KindModel | None:
     """What the kinds are told by, from the sample; None without the band roles for it."""
     bands = KindBands(*(roles.index(r) if r in roles else -1 for r in ("green", "red", "nir")))
     if not bands.is_usable:
         return None
+    settings = context.run.settings.detect
     dates = {"before": sample.before, "after": sample.after}
     rules = {name: fit_cover(pixels, bands, settings.kinds.cover) for name, pixels in dates.items()}
-    covers = {name: cover_of(pixels, bands, rules[name]) for name, pixels in dates.items()}
-    materials = fit_materials(sample, covers, change_ratio, settings.kinds.materials)
-    greys = {name: fit_grey(pixels) for name, pixels in dates.items()}
-    return KindModel(bands, settings.kinds, rules, materials, greys)
+    return KindModel(bands, rules, settings.construction if is_told else None)
 
 
 def _told(kinds: KindModel) -> dict[str, Any]:
     """The kinds' rules for the summary: what someone else needs to compute them again."""
-    spectra: dict[str, Any] | None = None
-    if kinds.materials is not None:
-        spectra = {
-            name: {key: array.tolist() for key, array in vars(mixture).items()}
-            for name, mixture in vars(kinds.materials).items()
-            if isinstance(mixture, Mixture)
-        }
-    return {
-        "covers": {name: asdict(rule) for name, rule in kinds.covers.items()},
-        "greys": {name: asdict(rule) for name, rule in kinds.greys.items()},
-        "materials": spectra,
-        "separation": None if kinds.materials is None else kinds.materials.separation,
-        "is_reliable": kinds.materials is not None and kinds.materials.is_reliable,
-    }
+    return {"covers": {name: asdict(rule) for name, rule in kinds.covers.items()}}
 
 
 def _write_scores(context: StageContext, job: ScoreJob, grid: Grid, n_bands: int) -> int:
     paths = context.paths
-    cut = tiles(grid.height, grid.width, context.tile_px)
-    tile_job = TileJob(score_tile, aligned_sources(paths, n_bands), job)
+    cut = tiles(grid.height, grid.width, context.tile_px, job.scorer.halo_px)
+    planes = tuple(range(1, N_TRACES + 1))
+    sources = aligned_sources(paths, n_bands)
+    sources["traces"] = Source(str(paths.detect_traces), planes)
+    tile_job = TileJob(score_tile, sources, job)
     unobserved = 0
     with ExitStack() as stack:
         writers = {
             "score": StripWriter(paths.detect_score, grid, "uint16", nodata=SCORE_UNOBSERVED),
             "kind": StripWriter(paths.detect_kind, grid, "uint8"),
-            "traces": StripWriter(paths.detect_traces, grid, "uint8", count=N_TRACES),
         }
         for writer in writers.values():
             stack.enter_context(writer)

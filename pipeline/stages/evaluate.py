@@ -7,55 +7,49 @@ file names. Labels are read after the comparison is finished and by nothing else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.load import CHANGE_KIND_CODES, load_codes
+from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, load_codes
 from pipeline.config.models import ImageInput, RunConfig, Settings
+from pipeline.delivery.accuracy_page import AccuracyPage, render_accuracy
 from pipeline.errors import Finding, InputError
+from pipeline.grid import Grid, PixelWindow
 from pipeline.io.atomic import replace_text
-from pipeline.io.rasters import open_raster, read_all, read_grid
+from pipeline.io.rasters import open_raster, read_all, read_grid, read_window
 from pipeline.io.reports import json_text
 from pipeline.io.scenes import read_meta
-from pipeline.io.truth import TRUTH_FILE, rasterise, read_truth
+from pipeline.io.truth import TRUTH_FILE, read_truth
 from pipeline.io.vectors import read_layer
-from pipeline.patches.accuracy import PatchScores, PixelCounts, patch_scores, pixel_scores
-from pipeline.patches.planted import (
-    FOUND_SHARE,
-    LOW_CONTRAST_SIGMA,
-    MIN_AREA_M2,
-    CaseResult,
-    PlantedScores,
-    Share,
-    case_results,
-    planted_scores,
-)
-from pipeline.schema.layers import PATCHES, SCREENED
+from pipeline.patches.planted import case_results
+from pipeline.schema.layers import DROPPED, SCREENED
 from pipeline.stages.compare import Comparison
+from pipeline.stages.evaluate_chips import described
+from pipeline.stages.evaluate_figures import case_figures, detector_figures, figures
+from pipeline.stages.evaluate_judging import (
+    NOT_LABELLED,
+    Judged,
+    ReadMask,
+    judge_labelled,
+    judge_planted,
+    nothing_judged,
+)
 from pipeline.stages.requests import described_images
 
 REPORT_NAME = "evaluate.json"
+PAGE_NAME = "evaluate.html"
 DEMO_MASKS = ("before_mask.tif", "after_mask.tif")
 """Names of the supplied validity masks in a demo county's folder."""
 CHIP_SUFFIXES = (".png", ".tif", ".tiff", ".jpg")
 CHIP_CHANGED = 255
-NOT_LABELLED = 255
-TRUTH_DEFINITIONS = {
-    "likely": "变化类别为建设类（is_construction=1）或未知的图斑",
-    "recall": f"可观测、面积不小于 {MIN_AREA_M2:g} 平方米的真实建设中，"
-    f"被上述图斑合并覆盖不低于 {FOUND_SHARE:.0%} 的比例",
-    "precision": f"面积不小于 {MIN_AREA_M2:g} 平方米的上述图斑中，"
-    f"不低于 {FOUND_SHARE:.0%} 的面积落在真实建设（不论大小）内的比例",
-    "low_contrast": f"真值 contrast_sigma 低于 {LOW_CONTRAST_SIGMA:g} 的真实建设",
-}
-"""What the figures mean, kept beside them in the report."""
 UNIT_GSD_M = 1.0
-"""Stands for the unknown pixel size of chips without CRS; only the minimum patch size needs it."""
+"""Stands for the unknown pixel size of chips without CRS; only sizes of patches need it."""
 
 
 @dataclass(frozen=True)
@@ -67,34 +61,6 @@ class LabelledPair:
     label: Path
     changed_value: int
     """Label value of changed pixels: 1, or 255 in chip sets that know only 0 and 255."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Figures over all pairs of a data set."""
-
-    pixels: PixelCounts
-    patches: PatchScores
-
-    def as_json(self) -> dict[str, Any]:
-        """The keys outside tests rely on (DESIGN §10)."""
-        pixels, patches = self.pixels, self.patches
-        return {
-            "kappa": _rounded(pixels.kappa),
-            "f1": _rounded(pixels.f1),
-            "precision": _rounded(pixels.precision),
-            "recall": _rounded(pixels.recall),
-            "n": pixels.n,
-            "unobserved": pixels.unobserved,
-            "patch": {
-                "recall": _rounded(patches.recall),
-                "precision": _rounded(patches.precision),
-                "f1": _rounded(patches.f1),
-                "n_truth": patches.n_truth,
-                "n_predicted": patches.n_predicted,
-                "n_not_judged": patches.n_not_judged,
-            },
-        }
 
 
 def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[LabelledPair]:
@@ -132,75 +98,28 @@ def evaluate(
     out: Path,
     compare_pair: Callable[[RunConfig, Path], Comparison],
     progress: Callable[[int, int], None],
-) -> Evaluation:
-    """Compare every pair below `out` and add up the figures; writes `evaluate.json`."""
-    total = Evaluation(PixelCounts(), PatchScores())
+    beside: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Compare every pair below `out`, add up the figures, write `evaluate.json` and its page.
+
+    `beside`: figures of other detectors, to be told in one table. Returns the figures
+    (`evaluate_figures`). Memory is bounded by strips of 512 rows and the runs
+    of labelled and predicted patches.
+    """
+    params = pairs[0].run.settings.evaluate
+    total = nothing_judged()
     for done, pair in enumerate(pairs, start=1):
         folder = out if len(pairs) == 1 else out / pair.name
         compare_pair(pair.run, folder)
-        predicted = read_all(folder / "change.tif")
-        label = _read_label(pair.label, predicted.shape, pair.changed_value)
-        total = Evaluation(
-            total.pixels + pixel_scores(predicted, label),
-            total.patches + patch_scores(predicted, label),
-        )
+        grid = read_grid(folder / "change.tif", pair.run.gsd_m)
+        read_label = _label_reader(pair.label, grid, pair.changed_value)
+        name = "" if len(pairs) == 1 else pair.name
+        total += judge_labelled(name, folder, grid, read_label)
+        total = total.trimmed(params.worst_count)
         progress(done, len(pairs))
-    replace_text(out / REPORT_NAME, json_text(total.as_json()))
-    return total
-
-
-@dataclass(frozen=True)
-class TruthEvaluation:
-    """Figures of a demo county against what was planted there."""
-
-    pixels: PixelCounts
-    """Construction-like against planted construction, on observed land."""
-    planted: PlantedScores
-    cases: Sequence[CaseResult] | None
-    """Outcome per planted case; None if no screened patches were given."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The keys outside tests rely on (DESIGN §10), and what only a truth file can tell."""
-        pixels, planted = self.pixels, self.planted
-        told: dict[str, Any] = {
-            "kappa": _rounded(pixels.kappa),
-            "f1": _rounded(pixels.f1),
-            "precision": _rounded(pixels.precision),
-            "recall": _rounded(pixels.recall),
-            "n": pixels.n,
-            "unobserved": pixels.unobserved,
-            "patch": {
-                "recall": _rounded(planted.recall.ratio),
-                "precision": _rounded(planted.precision.ratio),
-                "f1": _rounded(planted.f1),
-                "n_truth": planted.recall.whole,
-                "n_found": planted.recall.part,
-                "n_predicted": planted.precision.whole,
-                "n_correct": planted.precision.part,
-                "min_area_m2": MIN_AREA_M2,
-                "low_contrast": {
-                    "below_sigma": LOW_CONTRAST_SIGMA,
-                    "n_truth": planted.low_contrast_recall.whole,
-                    "share": _rounded(
-                        Share(planted.low_contrast_recall.whole, planted.recall.whole).ratio
-                    ),
-                    "recall": _rounded(planted.low_contrast_recall.ratio),
-                },
-                "missed": list(planted.missed),
-                "definitions": TRUTH_DEFINITIONS,
-            },
-        }
-        if self.cases is not None:
-            told["cases"] = {
-                "hits": sum(case.is_hit for case in self.cases),
-                "total": len(self.cases),
-                "issued_hits": sum(case.is_hit for case in self.cases if case.is_issued),
-                "issued_total": sum(case.is_issued for case in self.cases),
-                "kinds": len({case.case_id for case in self.cases}),
-                "kinds_hit": len({case.case_id for case in self.cases if case.is_hit}),
-                "rows": [asdict(case) | {"is_hit": case.is_hit} for case in self.cases],
-            }
-        return told
+    told = figures(total, params) | detector_figures(beside)
+    _write(out, told, total, f"{len(pairs)} 对影像" if len(pairs) > 1 else pairs[0].name)
+    return told
 
 
 def has_truth(data: Path) -> bool:
@@ -208,18 +127,29 @@ def has_truth(data: Path) -> bool:
     return (data / TRUTH_FILE).is_file()
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """Files of a county's run after screening, for the outcome per planted case."""
+
+    screened: Path
+    """`screened.gpkg`."""
+    extracted: Path
+    """`patches.gpkg` with the layer of dropped objects."""
+
+
 def evaluate_truth(
     data: Path,
     out: Path,
     compare_pair: Callable[[RunConfig, Path], Comparison],
     settings: Settings,
-    screened: Path | None = None,
-) -> TruthEvaluation:
+    finished: FinishedRun | None = None,
+    beside: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Compare the pair of a demo folder into `out`, without issued patches, and judge the patches
     reported as construction (or of unknown kind) by `truth.gpkg`; writes `evaluate.json`.
 
-    `screened` is the `screened.gpkg` of a run of the same county, for the outcome per case. Truth
-    is read after the comparison is finished. Raises `InputError` for a truth file in another CRS.
+    Truth is read after the comparison is finished. Raises `InputError` for a truth file in another
+    CRS.
     """
     meta = read_meta(data)
     masks = [path if path.is_file() else None for path in (data / name for name in DEMO_MASKS)]
@@ -228,18 +158,36 @@ def evaluate_truth(
     )
     compare_pair(_run_config("truth", before, after, settings, meta.gsd_m), out)
     truth = read_truth(data / TRUTH_FILE)
-    patches = read_layer(out / "patches.gpkg", PATCHES)
-    likely = patches[patches["change_kind"].isin(_construction_like())]
-    if truth.crs != likely.crs:
-        raise _other_crs(data / TRUTH_FILE, truth.crs, likely.crs)
-    grid = read_grid(out / "change.tif")
-    predicted = rasterise(likely.geometry.to_numpy(), grid)
-    predicted[read_all(out / "change.tif") == NOT_LABELLED] = NOT_LABELLED
-    label = rasterise(truth.geometry[truth["is_construction"]].to_numpy(), grid)
-    cases = None if screened is None else case_results(truth, read_layer(screened, SCREENED))
-    result = TruthEvaluation(pixel_scores(predicted, label), planted_scores(truth, likely), cases)
-    replace_text(out / REPORT_NAME, json_text(result.as_json()))
-    return result
+    own = read_grid(out / "change.tif").crs
+    if truth.crs != own:
+        raise _other_crs(data / TRUTH_FILE, truth.crs, own)
+    judged = judge_planted(out, truth, _construction_like()).trimmed(settings.evaluate.worst_count)
+    told = figures(judged, settings.evaluate) | detector_figures(beside)
+    if finished is not None:
+        dropped = read_layer(finished.extracted, DROPPED)
+        cases = case_results(truth, read_layer(finished.screened, SCREENED), dropped)
+        told["cases"] = case_figures(cases)
+    _write(out, told, judged, data.name)
+    return told
+
+
+def _write(out: Path, told: dict[str, Any], judged: Judged, subject: str) -> None:
+    """`evaluate.json` and its page; what is told of the worst items is added to `told`."""
+    misses, false_alarms = (described(items) for items in (judged.misses, judged.false_alarms))
+    told["worst"] = {
+        "misses": [one.told for one in misses],
+        "false_alarms": [one.told for one in false_alarms],
+    }
+    page = AccuracyPage(
+        subject=subject,
+        figures=told,
+        kinds=load_codes(CHANGE_KIND_CODES).labels,
+        reasons=load_codes(CODES_DIR / "drop_reason.csv").labels,
+        misses=tuple(one.chip for one in misses),
+        false_alarms=tuple(one.chip for one in false_alarms),
+    )
+    replace_text(out / REPORT_NAME, json_text(told))
+    replace_text(out / PAGE_NAME, render_accuracy(page))
 
 
 def _construction_like() -> list[str]:
@@ -284,25 +232,27 @@ def _is_two_valued(labels: list[Path]) -> bool:
     return True
 
 
-def _read_label(path: Path, shape: tuple[int, ...], changed_value: int) -> NDArray[np.uint8]:
-    """Label values 0, 1, 255 (not labelled). Raises `InputError` E-LABEL-GRID on another size."""
-    label = read_all(path)
-    if label.shape != shape:
+def _label_reader(path: Path, grid: Grid, changed_value: int) -> ReadMask:
+    """Reads label values 0, 1, 255 (not labelled). Raises `InputError` E-LABEL-GRID on another
+    size."""
+    own = read_grid(path)
+    if (own.height, own.width) != (grid.height, grid.width):
         raise InputError(
             Finding(
                 "E-LABEL-GRID",
                 "标注的行列数与变化前影像不同。",
                 where=str(path),
-                value=f"{label.shape[0]} × {label.shape[1]}",
-                allowed=f"{shape[0]} × {shape[1]}",
+                value=f"{own.height} × {own.width}",
+                allowed=f"{grid.height} × {grid.width}",
                 advice="标注必须与变化前影像逐像元对应。",
             )
         )
-    values: NDArray[np.uint8] = (label == changed_value).astype(np.uint8)
-    if changed_value != NOT_LABELLED:
-        values[label == NOT_LABELLED] = NOT_LABELLED
-    return values
 
+    def read(window: PixelWindow) -> NDArray[np.uint8]:
+        label = read_window(str(path), (1,), window)[0]
+        values: NDArray[np.uint8] = (label == changed_value).astype(np.uint8)
+        if changed_value != NOT_LABELLED:
+            values[label == NOT_LABELLED] = NOT_LABELLED
+        return values
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
+    return read

@@ -14,18 +14,16 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.change.cuts import CUT_BITS, classes_of_cut
-from pipeline.change.extraction import UNOBSERVED, MaskJob, mask_tile, measure_tile
-from pipeline.change.linear import SCORE_MAX
-from pipeline.change.traces import GREY_AFTER
+from pipeline.change.extraction import UNOBSERVED, measure_tile
+from pipeline.change.linear import SCORE_MAX, SCORE_UNOBSERVED
 from pipeline.config.load import load_kind_codes
-from pipeline.grid import Grid, PixelWindow, tiles
-from pipeline.io.rasters import StripWriter, read_grid
+from pipeline.grid import BLOCK_PX, Grid, PixelWindow, tiles
+from pipeline.io.rasters import StripWriter, read_grid, read_window
 from pipeline.io.reports import read_json, write_json
 from pipeline.io.strips import strips
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.io.vectors import write_layers
-from pipeline.patches.classed import FAINT, ClassedBuilder
+from pipeline.patches.classed import FAINT, OTHER
 from pipeline.patches.components import Components, ComponentSums, burn
 from pipeline.patches.issued import Detected, Matching, match_issued
 from pipeline.patches.kinds import patch_kinds
@@ -33,8 +31,10 @@ from pipeline.patches.measures import DropReason, classify_drops, minimum_pixels
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.table import measure_components
 from pipeline.schema.layer import LayerSpec
-from pipeline.schema.layers import DROPPED, PATCHES
+from pipeline.schema.layers import DROPPED, ISSUED_MATCHES, PATCH_SCENES, PATCHES, RAW_OUTLINES
 from pipeline.stages.context import Number, StageContext, StageReport
+from pipeline.stages.extract_dates import SceneDates, read_scene_dates
+from pipeline.stages.extract_filters import Explained, PaintedKinds, explain
 from pipeline.stages.extract_issued import (
     IssuedSums,
     filled,
@@ -43,7 +43,16 @@ from pipeline.stages.extract_issued import (
     issued_rows,
     read_issued,
 )
-from pipeline.stages.objects import Found, has_materials, is_material_reliable, judge_likely
+from pipeline.stages.extract_outlines import named_outlines, smooth, smoothing_counts
+from pipeline.stages.extract_shift import residual_under
+from pipeline.stages.extract_sources import (
+    compared_run,
+    match_counts,
+    matches,
+    set_aside,
+    set_aside_counts,
+)
+from pipeline.stages.objects import find_objects, is_told
 
 
 @dataclass(frozen=True)
@@ -66,46 +75,89 @@ class RasterSums:
             self.issued.seen_kind.add_window(window, kind)
 
 
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """What the detection found, before issued patches are looked at."""
+
+    components: Components
+    """All of them, speckle too."""
+    reasons: NDArray[np.str_]
+    """`(component,)`: `DropReason` of each."""
+    found: Detected
+    """Those with an outline."""
+    explained: Explained
+
+
 def run(context: StageContext) -> StageReport:
     """Extract the patches of the run's scores, and put the issued ones among them."""
     paths, settings = context.paths, context.run.settings.extract
     kinds = load_kind_codes()
     grid = read_grid(paths.detect_score, context.run.gsd_m)
-    found_all = judge_likely(context, grid, _find_components(context, grid))
-    components, is_likely = found_all.components, found_all.is_likely
-    reasons = classify_drops(components, settings.patches, grid)
-    reasons[(found_all.classes == FAINT) & (reasons == DropReason.KEPT)] = DropReason.WEAK_CHANGE
-    has_outline = reasons != DropReason.SPECKLE
-    found = Detected(components, reasons, is_likely).select(has_outline)
-    issued = read_issued(context, grid)
-    matching = None if issued is None else _match(context, issued, found, grid)
-    detected = found if matching is None else matching.detected
+    objects = _find(context, grid, kinds)
+    issued = None if settings.sources == "detected" else read_issued(context, grid)
+    matching = None if issued is None else _match(context, issued, objects.found, grid)
+    detected = objects.found if matching is None else matching.detected
     sums = RasterSums(
         ComponentSums(detected.components),
         ComponentSums(detected.components, tuple(kinds)),
         None if matching is None else IssuedSums(matching, tuple(kinds)),
     )
-    unobserved = _measure_rasters(context, grid, found, sums)
-    same_everywhere = _of_the_run(context)
-    table = _measure(context, grid, detected, sums, kinds).assign(**same_everywhere)
-    is_kept = detected.reasons == DropReason.KEPT
-    kept = table[is_kept].assign(source="detected", theme="land", issued_id=None)
-    counts: dict[str, Number] = {}
+    unobserved = _measure_rasters(context, grid, objects.found, sums, objects.explained.kinds)
+    fit = read_json(paths.align_fit)
+    dated = read_scene_dates(context, fit, settings.scenes)
+    table = _measure(context, grid, detected, sums, kinds)
+    table = table.assign(**_of_the_run(fit, dated, grid, table))
+    reasons = set_aside(context, detected, table)
+    is_kept = reasons == DropReason.KEPT
+    if (reasons == DropReason.LOW_PROBABILITY).any():
+        _draw_change(context, grid, detected.components.select(is_kept))
+    ours = table[is_kept].assign(source="detected", theme="land", issued_id=None)
+    smoothed = smooth(ours, grid, settings.simplify)
+    kept, matched_counts = smoothed.patches, {}
     if issued is not None and matching is not None and sums.issued is not None:
-        by_material = has_materials(context)
-        rows = issued_rows(issued, matching, sums.issued, kinds, by_material=by_material)
-        kept = in_order(kept, filled(rows, same_everywhere))
-        counts = issued_counts(found, matching, rows)
+        by_network = is_told(context)
+        rows = issued_rows(issued, matching, sums.issued, kinds, by_network=by_network)
+        kept = in_order(kept, filled(rows, _of_the_run(fit, dated, grid, rows)))
+        matched_counts = issued_counts(objects.found, matching, rows)
     kept["patch_id"] = _ids(context, len(kept))
-    dropped = table[~is_kept].assign(reason=detected.reasons[~is_kept])
-    write_layers(
-        paths.extract_patches,
-        {PATCHES: _columns(kept, PATCHES), DROPPED: _columns(dropped, DROPPED)},
-        grid.crs_wkt,
-    )
-    counts = _counts(grid, components, reasons, kept, unobserved) | counts
+    dropped = table[~is_kept].assign(reason=reasons[~is_kept])
+    layers = {
+        PATCHES: _columns(kept, PATCHES),
+        DROPPED: _columns(dropped, DROPPED),
+        RAW_OUTLINES: _columns(named_outlines(smoothed.raw, kept), RAW_OUTLINES),
+    }
+    counts = _counts(grid, objects, kept, unobserved) | objects.explained.counts | matched_counts
+    counts |= set_aside_counts(detected, reasons) | smoothing_counts(smoothed.raw)
+    if issued is not None and matching is not None:
+        compared = matches(issued, matching, compared_run(kept, dropped, grid))
+        layers[ISSUED_MATCHES] = compared[list(ISSUED_MATCHES.fields)]
+        counts |= match_counts(compared)
+    notices = objects.explained.notices
+    if dated.seams:
+        layers[PATCH_SCENES], scene_counts, of_scenes = dated.described(kept)
+        notices += of_scenes
+        counts |= scene_counts
+    write_layers(paths.extract_patches, layers, grid.crs_wkt)
     write_json(paths.extract_summary, counts)
-    return StageReport(counts)
+    return StageReport(counts, notices)
+
+
+def _find(context: StageContext, grid: Grid, kinds: dict[int, str]) -> Objects:
+    """Objects of the stored scores with what became of them."""
+    settings = context.run.settings.extract
+    found_all = find_objects(context, grid)
+    components = found_all.components
+    reasons = classify_drops(components, settings.patches, grid)
+    reasons[(found_all.classes == FAINT) & (reasons == DropReason.KEPT)] = DropReason.WEAK_CHANGE
+    if settings.filters.demolition and not is_told(context):
+        is_lost = (found_all.classes == OTHER) & (reasons == DropReason.KEPT)
+        reasons[is_lost] = DropReason.DEMOLITION
+    has_outline = reasons != DropReason.SPECKLE
+    found = Detected(components, reasons, found_all.is_likely).select(has_outline)
+    explained = explain(context, grid, found, kinds, by_object=is_told(context))
+    reasons[has_outline] = explained.reasons
+    judged = Detected(found.components, explained.reasons, found.is_likely)
+    return Objects(components, reasons, judged, explained)
 
 
 def _match(
@@ -116,13 +168,14 @@ def _match(
     return match_issued(outlines, found, grid, min_pixels, context.run.settings.extract.issued)
 
 
-def _of_the_run(context: StageContext) -> dict[str, Any]:
-    """Columns that are the same for all detected objects of a run."""
-    fit = read_json(context.paths.align_fit)
+def _of_the_run(
+    fit: dict[str, Any], dated: SceneDates, grid: Grid, table: gpd.GeoDataFrame
+) -> dict[str, Any]:
+    """Columns that come from the run, not from the objects' own pixels."""
+    outlines = np.asarray(table.geometry.to_numpy(), dtype=object)
     return {
-        "residual_shift_px": fit["registration"]["residual_px"],
-        "before_date": fit["before_date"],
-        "after_date": fit["after_date"],
+        "residual_shift_px": residual_under(fit["registration"], grid, outlines),
+        **dated.columns(outlines),
     }
 
 
@@ -141,7 +194,7 @@ def _measure(
     """What is measured of every detected object, in order of the first pixel."""
     components = detected.components
     outlines = trace_outlines(components, grid, context.local.map)
-    found = patch_kinds(sums.kind, detected.is_likely, by_material=has_materials(context))
+    found = patch_kinds(sums.kind, detected.is_likely, by_network=is_told(context))
     return measure_components(components, outlines, grid).assign(
         probability=sums.score.totals / (components.n_pixels * float(SCORE_MAX)),
         change_kind=[kinds[value] for value in found.tolist()],
@@ -152,33 +205,9 @@ def _columns(table: gpd.GeoDataFrame, spec: LayerSpec) -> gpd.GeoDataFrame:
     return table[[*spec.fields, "geometry"]].reset_index(drop=True)
 
 
-def _find_components(context: StageContext, grid: Grid) -> Found:
-    """Components of construction-like change and of other change, and the pieces of other cuts."""
-    cleaning, patches = context.run.settings.extract.cleaning, context.run.settings.extract.patches
-    min_pixels = minimum_pixels(patches, grid)
-    takes_faint = min_pixels > 1 and is_material_reliable(context)
-    is_cut = min_pixels > 1 and has_materials(context)
-    job_params = MaskJob(cleaning, context.run.settings.extract.likely, takes_faint, is_cut)
-    cut = tiles(grid.height, grid.width, context.tile_px, job_params.halo_px)
-    sources = {
-        "score": Source(str(context.paths.detect_score), (1,)),
-        "built": Source(str(context.paths.detect_traces), (1, 2, 3)),
-    }
-    if is_cut:
-        sources["grey"] = Source(str(context.paths.detect_traces), (GREY_AFTER + 1,))
-    job = TileJob(mask_tile, sources, job_params)
-    outputs = run_tiles(job, cut, context.tiled, context.progress("提取：清理掩膜"))
-    builder = ClassedBuilder(grid.width)
-    pieces = {bit: ClassedBuilder(grid.width) for bit in CUT_BITS} if is_cut else {}
-    for row0, layers in strips(outputs, grid.width):
-        builder.add_strip(row0, layers["mask"])
-        for bit, cut_builder in pieces.items():
-            cut_builder.add_strip(row0, classes_of_cut(layers["cuts"], bit))
-    found = builder.finish(min_pixels)
-    return Found(found, tuple(cut.finish(min_pixels).components for cut in pieces.values()))
-
-
-def _measure_rasters(context: StageContext, grid: Grid, found: Detected, sums: RasterSums) -> int:
+def _measure_rasters(
+    context: StageContext, grid: Grid, found: Detected, sums: RasterSums, kinds: PaintedKinds
+) -> int:
     """Sum the rasters and write `change.tif` on the way; returns the number of unobserved pixels.
 
     `change.tif` shows what was detected, whether or not an issued outline took it over.
@@ -200,21 +229,30 @@ def _measure_rasters(context: StageContext, grid: Grid, found: Detected, sums: R
         for row0, layers in strips(outputs, grid.width):
             score, change = layers["score"], layers["change"]
             window = PixelWindow(row0, row0 + score.shape[0], 0, grid.width)
-            sums.add_window(window, score, layers["kind"])
+            sums.add_window(window, score, kinds.over(window, layers["kind"]))
             unobserved += int(np.count_nonzero(change))
             burn(kept, window, change, 1)
             writer.add(window, change)
     return unobserved
 
 
+def _draw_change(context: StageContext, grid: Grid, kept: Components) -> None:
+    """`change.tif` again, with nothing but `kept` drawn: some of what was measured is set aside."""
+    source = str(context.paths.detect_score)
+    with StripWriter(context.paths.extract_change, grid, "uint8", nodata=UNOBSERVED) as writer:
+        for row0 in range(0, grid.height, BLOCK_PX):
+            window = PixelWindow(row0, min(row0 + BLOCK_PX, grid.height), 0, grid.width)
+            score = read_window(source, (1,), window)[0]
+            change = np.where(score == SCORE_UNOBSERVED, np.uint8(UNOBSERVED), np.uint8(0))
+            burn(kept, window, change, 1)
+            writer.add(window, change)
+
+
 def _counts(
-    grid: Grid,
-    components: Components,
-    reasons: NDArray[np.str_],
-    kept: gpd.GeoDataFrame,
-    unobserved: int,
+    grid: Grid, objects: Objects, kept: gpd.GeoDataFrame, unobserved: int
 ) -> dict[str, Number]:
     """What was kept and what was dropped why; every component is in exactly one line."""
+    components, reasons = objects.components, objects.reasons
     counts: dict[str, Number] = {
         "components": len(components),
         "patches": len(kept),

@@ -81,14 +81,14 @@ def issued_rows(
     sums: IssuedSums,
     kinds: dict[int, str],
     *,
-    by_material: bool,
+    by_network: bool,
 ) -> gpd.GeoDataFrame:
     """`PATCHES` rows of the issued patches, without ids; dates may be missing.
 
-    `by_material` says whether detection told construction from bare fields.
+    `by_network` says whether detection told construction from bare fields.
     """
     outlines = np.asarray(issued.geometry.to_numpy(), dtype=object)
-    found = patch_kinds(sums.seen_kind, matching.is_seen_likely, by_material=by_material)
+    found = patch_kinds(sums.seen_kind, matching.is_seen_likely, by_network=by_network)
     # Our rough kinds may support an issued patch, but must not clear it as a change of crops.
     found = np.where(found == CROP, 0, found)
     detected = np.array([kinds[value] for value in found.tolist()], dtype=object)

@@ -1,115 +1,120 @@
-"""Part of `extract`: which construction-like objects are construction, and which only fields."""
+"""Part of `extract`: the objects of the change mask, construction-like ones apart from all other.
+
+Objects that the construction network finds are judged first (`patches.construction`); what remains
+of the change mask around them is other change.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.change.objects import (
-    N_SUMS,
-    OBJECT_HALO_PX,
-    ObjectJob,
-    RunTable,
-    measure_objects,
-    object_figures,
-)
-from pipeline.change.traces import N_TRACES
-from pipeline.config.load import CONSTRUCTION_TREES
-from pipeline.grid import Grid, tiles
+from pipeline.change.construction import BUILT, FULL
+from pipeline.change.extraction import MaskJob, mask_tile, planes_tile
+from pipeline.change.linear import SCORE_MAX
+from pipeline.grid import Grid, PixelWindow, tiles
 from pipeline.io.reports import read_json
+from pipeline.io.strips import strips
 from pipeline.io.tiles import Source, TileJob, run_tiles
-from pipeline.patches.classed import FAINT, LIKELY, OTHER, ClassedComponents
-from pipeline.patches.components import Components
-from pipeline.patches.construction import (
-    FIELD,
-    build_trees,
-    points_of,
-    verdict_otherwise,
-)
+from pipeline.patches.classed import FAINT, LIKELY, OTHER, ClassedBuilder, ClassedComponents
+from pipeline.patches.components import ComponentBuilder, Components, ComponentSums, burn
+from pipeline.patches.construction import IN_CHANGE_SHARE, is_construction, is_unchanged
+from pipeline.patches.kinds import BUILT_KINDS
 from pipeline.patches.measures import minimum_pixels
-from pipeline.patches.opinions import Opinion, by_opinions
-from pipeline.patches.polygonise import trace_outlines
-from pipeline.patches.shapes import shape_figures
 from pipeline.stages.context import StageContext
 
 
-def is_material_reliable(context: StageContext) -> bool:
-    """Whether `detect` could tell built material from soil well enough to trust it alone."""
-    kinds = read_json(context.paths.detect_summary)["kinds"]
-    return kinds is not None and bool(kinds["is_reliable"])
-
-
-def has_materials(context: StageContext) -> bool:
-    """Whether `detect` found what the soils and the hard ground of the pair look like."""
-    kinds = read_json(context.paths.detect_summary)["kinds"]
-    return kinds is not None and kinds["materials"] is not None
+def is_told(context: StageContext) -> bool:
+    """Whether the construction network told construction from other change of this pair."""
+    return read_json(context.paths.detect_summary)["construction"] is not None
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """Components of the change mask, and the pieces that construction-like ground falls into when
-    it is cut in other ways (`change.cuts`); no pieces if nothing is going to be judged."""
+class _Masks:
+    """Change mask and built pixels of the whole image, one bit per pixel, in strips of rows."""
 
-    classed: ClassedComponents
-    cuts: tuple[Components, ...]
+    width: int
+    changed: list[tuple[int, int, NDArray[np.uint8]]]
+    """First row, number of rows, packed bits."""
+    built: Components
+    lost: Components
+    """Changed ground that is less built up after than before."""
+
+    def strips(self) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
+        """The change mask (0, 1), strip by strip."""
+        for row0, rows, bits in self.changed:
+            flat = np.unpackbits(bits, count=rows * self.width)
+            yield PixelWindow(row0, row0 + rows, 0, self.width), flat.reshape(rows, self.width)
 
 
-def judge_likely(context: StageContext, grid: Grid, found: Found) -> ClassedComponents:
-    """The components with the construction-like ones judged: construction, other change, or too
-    faint to be either.
+def find_objects(context: StageContext, grid: Grid) -> ClassedComponents:
+    """4-connected objects: construction-like, other change, too faint to be either.
 
-    As they are if the pair has no material evidence, or if a pixel is as large as an object: shape
-    and outline mean nothing there.
+    Without a network all change is construction-like as far as objects go, unless the detector
+    tells that the ground lost what stood on it; their kinds decide.
     """
-    settings, classed = context.run.settings.extract, found.classed
-    min_pixels = minimum_pixels(settings.patches, grid)
-    is_chosen = classed.is_likely & (classed.components.n_pixels >= min_pixels)
-    if not found.cuts or not is_chosen.any():
-        return classed
-    likely = classed.components.select(is_chosen)
-    figures = _figures(context, grid, likely)
-    params, trees = settings.construction, build_trees(read_json(CONSTRUCTION_TREES))
-    judged = [Opinion(likely.by_row, points_of(figures, trees))]
-    for cut in found.cuts:
-        pieces = cut.select(cut.n_pixels >= min_pixels)
-        if len(pieces):
-            points = points_of(_figures(context, grid, pieces), trees)
-            judged.append(Opinion(pieces.by_row, points))
-    otherwise = np.where(verdict_otherwise(figures, params) == FIELD, OTHER, FAINT)
-    classes = np.where(classed.is_likely, LIKELY, OTHER).astype(np.int32)
-    classes[is_chosen] = otherwise
-    limits = (params.min_points, params.min_card_points)
-    return by_opinions(classed.components, classes, tuple(judged), limits, min_pixels)
+    min_pixels = minimum_pixels(context.run.settings.extract.patches, grid)
+    masks = _read_masks(context, grid)
+    classes = np.zeros(len(masks.built), np.int32)
+    if len(masks.built):
+        classes = _judge(context, grid, masks)
+    of_change = OTHER if is_told(context) else LIKELY
+    builder = ClassedBuilder(grid.width)
+    chosen = {value: masks.built.select(classes == value) for value in (FAINT, LIKELY)}
+    for window, changed in masks.strips():
+        mask = changed * np.uint8(of_change)
+        burn(masks.lost, window, mask, OTHER)
+        for value, components in chosen.items():
+            burn(components, window, mask, value)
+        builder.add_strip(window.row0, mask)
+    return builder.finish(min_pixels)
 
 
-def _figures(
-    context: StageContext, grid: Grid, components: Components
-) -> dict[str, NDArray[np.float64]]:
-    outlines = trace_outlines(components, grid, context.local.map)
-    return measure_likely(context, grid, components) | shape_figures(outlines)
+def _read_masks(context: StageContext, grid: Grid) -> _Masks:
+    settings, paths = context.run.settings.extract, context.paths
+    params = MaskJob(settings.cleaning, BUILT_KINDS if is_told(context) else ())
+    sources = {
+        "score": Source(str(paths.detect_score), (1,)),
+        "kind": Source(str(paths.detect_kind), (1,)),
+    }
+    cut = tiles(grid.height, grid.width, context.tile_px, params.halo_px)
+    job = TileJob(mask_tile, sources, params)
+    outputs = run_tiles(job, cut, context.tiled, context.progress("提取：清理掩膜"))
+    built, lost, changed = ComponentBuilder(grid.width), ComponentBuilder(grid.width), []
+    for row0, layers in strips(outputs, grid.width):
+        mask = layers["mask"]
+        changed.append((row0, mask.shape[0], np.packbits(mask == 1)))
+        built.add_strip(row0, layers["built"])
+        lost.add_strip(row0, layers["lost"])
+    return _Masks(grid.width, changed, built.finish(), lost.finish())
 
 
-def measure_likely(
-    context: StageContext, grid: Grid, components: Components
-) -> dict[str, NDArray[np.float64]]:
-    """Figures of construction-like objects, by name, `(component,)`."""
-    paths = context.paths
-    planes = tuple(range(1, N_TRACES + 1))
-    index = components.by_row
-    job = TileJob(
-        measure_objects,
-        {
-            "score": Source(str(paths.detect_score), (1,)),
-            "traces": Source(str(paths.detect_traces), planes),
-        },
-        ObjectJob(RunTable(index.row_offsets, index.runs, index.component)),
-    )
-    cut = tiles(grid.height, grid.width, context.tile_px, OBJECT_HALO_PX)
-    sums = np.zeros((len(components), N_SUMS), np.int64)
-    progress = context.progress("提取：判别建设")
-    for _, output in run_tiles(job, cut, context.tiled, progress):
-        for _, (present, part) in output.partials:
-            sums[present] += part
-    return object_figures(sums, grid.pixel_area_m2)
+def _judge(context: StageContext, grid: Grid, masks: _Masks) -> NDArray[np.int32]:
+    """Class of every built component `(component,)`; 0 where it goes back to the change mask."""
+    weight, score, inside = (ComponentSums(masks.built) for _ in range(3))
+    sources = {
+        "built": Source(str(context.paths.detect_traces), (BUILT + 1,)),
+        "score": Source(str(context.paths.detect_score), (1,)),
+    }
+    job = TileJob(planes_tile, sources, None)
+    cut = tiles(grid.height, grid.width, context.tile_px)
+    outputs = run_tiles(job, cut, context.tiled, context.progress("提取：判别建设"))
+    for (row0, layers), (window, changed) in zip(
+        strips(outputs, grid.width), masks.strips(), strict=True
+    ):
+        assert row0 == window.row0
+        weight.add_window(window, layers["built"])
+        score.add_window(window, layers["score"])
+        inside.add_window(window, changed)
+    weight_m2 = weight.totals.astype(np.float64) * (grid.pixel_area_m2 / FULL)
+    is_in_change = inside.totals >= IN_CHANGE_SHARE * masks.built.n_pixels
+    params = context.run.settings.extract.construction
+    mean_change = score.totals / (masks.built.n_pixels * float(SCORE_MAX))
+    area_m2 = masks.built.n_pixels.astype(np.float64) * grid.pixel_area_m2
+    is_built = is_construction(weight_m2, area_m2, params)
+    classes = np.where(is_built, LIKELY, np.where(is_in_change, 0, FAINT)).astype(np.int32)
+    classes[is_unchanged(mean_change, params)] = 0
+    return classes

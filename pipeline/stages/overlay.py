@@ -27,10 +27,11 @@ from pipeline.patches.covering import (
 )
 from pipeline.patches.overlay import OVERLAY_LAYERS, Overlaid, OverlayCodes, overlay_patches
 from pipeline.schema.fields import FIELDS
-from pipeline.schema.layers import OVERLAID, PARTS, PATCHES
+from pipeline.schema.layers import OBSERVED, OVERLAID, PARTS, PATCHES
 from pipeline.schema.reference import REFERENCE_LAYERS, REQUIRED_LAYERS
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.layers import supplied_layers
+from pipeline.stages.observed import measure_observed
 
 LAND_CLASS_CODES = CODES_DIR / "land_class.csv"
 PLANNING_ZONE_CODES = CODES_DIR / "planning_zone.csv"
@@ -54,8 +55,11 @@ def run(context: StageContext) -> StageReport:
     layers = read_overlay_layers(context, patches)
     batches = list(_overlay(context, patches, layers))
     overlaid, parts = _together([b.patches for b in batches]), _together([b.parts for b in batches])
-    write_layers(paths.overlay, {OVERLAID: overlaid, PARTS: parts}, patches.crs.to_wkt())
-    return StageReport(_counts(overlaid, parts, max(b.closure_error for b in batches)))
+    observed = measure_observed(context)
+    tables = {OVERLAID: overlaid, PARTS: parts, OBSERVED: observed}
+    write_layers(paths.overlay, tables, patches.crs.to_wkt())
+    counts = _counts(overlaid, parts, max(b.closure_error for b in batches))
+    return StageReport(counts | _observed_counts(observed))
 
 
 def load_overlay_codes() -> OverlayCodes:
@@ -148,6 +152,16 @@ def _days(dates: pd.Series[Any], of_run: Any) -> Days:
 def _together(tables: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
     filled = [table for table in tables if len(table)] or tables[:1]
     return gpd.GeoDataFrame(pd.concat(filled, ignore_index=True), crs=tables[0].crs)
+
+
+def _observed_counts(observed: pd.DataFrame) -> dict[str, Number]:
+    """Units of which something, or everything, is hidden."""
+    counts: dict[str, Number] = {}
+    for level in ("township", "village"):
+        ratio = observed.loc[observed["unit_level"] == level, "observed_ratio"]
+        counts[f"{level}s_partly_unobserved"] = int((ratio < 1).sum())
+        counts[f"{level}s_unobserved"] = int((ratio == 0).sum())
+    return counts
 
 
 def _counts(

@@ -25,6 +25,7 @@ from pipeline.stages.bureau_delivery import write_delivery
 from pipeline.stages.card_press import CardPress
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.layers import supplied_layers
+from pipeline.stages.observed import measure_observed
 from pipeline.stages.package_material import Material, make_picture
 from pipeline.stages.township_package import Begun, Order, begin_package, finish_package
 
@@ -116,6 +117,7 @@ def _load(context: StageContext) -> Material:
         vocabulary=vocabulary,
         pictures={name: make_picture(image, paths.align_valid) for name, image in images.items()},
         grid=read_grid(paths.align_valid),
+        observed=measure_observed(context),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
+import pandas as pd
 from pyproj import CRS
 
 from pipeline.config.models import RunConfig
@@ -50,6 +51,8 @@ class Material:
     """`before` and `after`."""
     grid: Grid
     """The working grid."""
+    observed: pd.DataFrame
+    """How much of every unit's land was seen: the layer `observed`."""
 
     @property
     def crs(self) -> CRS:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.change.detectors import DETECTORS
+from pipeline.config.load import with_model
 from pipeline.config.models import DetectSettings, ImageInput, RunConfig, Settings
 from pipeline.errors import Finding, UsageError
 from pipeline.io.rasters import require_local_file
@@ -29,6 +30,11 @@ def with_detector(detector: str) -> Settings:
                 advice="写上面列出的名字之一。",
             )
         ) from problem
+
+
+def using_model(settings: Settings, model: Path | None) -> Settings:
+    """The same settings with the network that the detector `learned` is to use, if one is given."""
+    return settings if model is None else with_model(settings, str(model))
 
 
 def compare_request(

@@ -16,7 +16,6 @@ from pipeline.config.load import RULES_DIR, load_all_codes, load_rules
 from pipeline.delivery.delivered import Vocabulary
 from pipeline.delivery.isolation import Township, find_townships
 from pipeline.errors import Finding, InputError
-from pipeline.io.rasters import read_grid
 from pipeline.io.vectors import read_layer
 from pipeline.rules.books.recognised import count_areas, is_violation, year_union
 from pipeline.rules.books.rectification import Outcome, patch_outcomes
@@ -35,6 +34,7 @@ from pipeline.schema.register_layers import (
 )
 from pipeline.stages.context import StageContext
 from pipeline.stages.layers import supplied_layers
+from pipeline.stages.observed import by_code, measure_observed
 from pipeline.stages.statistics_observed import closed_townships
 
 Record = dict[str, Any]
@@ -120,7 +120,7 @@ def read_books(context: StageContext) -> Books:
         ledger=_table(context, LEDGER),
         surveys=surveys[is_own].reset_index(drop=True),
         townships=closed_townships(
-            _townships(context), paths.align_valid, read_grid(paths.align_valid), registered.crs
+            _townships(context), by_code(measure_observed(context)), registered.crs
         ),
     )
 

@@ -25,7 +25,7 @@ from pipeline.delivery.isolation import (
 )
 from pipeline.delivery.kml import kml_text
 from pipeline.delivery.projects import Project, project_text
-from pipeline.delivery.readme import package_readme
+from pipeline.delivery.readme import PackageSeen, hidden_villages, package_readme
 from pipeline.errors import Finding
 from pipeline.io.atomic import replace_bytes, replace_text
 from pipeline.io.cogs import window_of, write_clip
@@ -48,6 +48,7 @@ from pipeline.stages.delivered_files import (
     styles_of,
     write_styled_layers,
 )
+from pipeline.stages.observed import by_code, villages_of
 from pipeline.stages.package_material import Material, heading, stamp_of
 
 TITLE_ZH = "卫片执法核查包"
@@ -95,7 +96,12 @@ def begin_package(
     labels = material.vocabulary.labels("suspected_class")
     kml = kml_text(table, labels, title, outlines=settings.kml_outlines)
     replace_text(folder / "patches.kml", kml)
-    write_text_file(folder / "readme.txt", package_readme(lines, len(table), buffer_m))
+    observed = by_code(material.observed)
+    seen = PackageSeen(
+        float(observed[township.code]["observed_ratio"]),
+        hidden_villages(villages_of(township, observed)),
+    )
+    write_text_file(folder / "readme.txt", package_readme(lines, len(table), buffer_m, seen))
     return Begun(order, cards, {"patches": len(table), "parts": len(order.screened.parts)})
 
 

@@ -33,8 +33,19 @@ LAND_COLUMNS = (
     "construction_m2",
     "unclassified_m2",
 )
-DROPS_OF_REGIONS = ("speckle", "weak_change", "below_min_area")
-DROPS_WITH_OUTLINE = ("weak_change", "below_min_area", "covered_by_issued")
+PSEUDO_CHANGES = (
+    "cloud_edge", "haze", "shift", "shadow", "water_level", "greenhouse", "drying_yard",
+    "mulch_film", "ploughing", "crop_cycle", "demolition", "below_kind_min",
+)  # fmt: skip
+SET_ASIDE = ("low_probability", "not_requested")
+DROPS_OF_REGIONS = ("speckle", "weak_change", "below_min_area", *PSEUDO_CHANGES, *SET_ASIDE)
+DROPS_WITH_OUTLINE = (
+    "weak_change",
+    "below_min_area",
+    "covered_by_issued",
+    *PSEUDO_CHANGES,
+    *SET_ASIDE,
+)
 PART_HITS = {"pbf_m2": "pbf_id", "redline_m2": "redline_id", "reserve_m2": "reserve_id"}
 PART_PERMITS = (
     ("approved", "approval_id"),
@@ -151,7 +162,9 @@ def _drop_sums(patches: Path, stated: dict[str, Any]) -> list[tuple[str, int, in
     if "issued" in stated:
         regions += stated["absorbed"] - stated["issued"] - stated["remainders"]
         by_source: Counter[str] = Counter()
-        px_detected = stated["absorbed_pixels"] + px_dropped["covered_by_issued"]
+        px_detected = stated["absorbed_pixels"] + sum(
+            px_dropped[reason] for reason in ("covered_by_issued", *SET_ASIDE)
+        )
         for record in stream_records(patches, PATCHES.name):
             by_source[record.properties["source"]] += 1
             if record.properties["source"] == "detected":

@@ -88,5 +88,6 @@ before.tif, after.tif   blue, green, red, nir; uint16; nodata 0. The after image
                         on every side, 1.4–2.4 px misplaced, and locally 0.4–0.7 px r.m.s. more.
 before_mask.tif, after_mask.tif   0 clear, 1 no data, 2 cloud, 3 shadow, each on its image's grid
 label.tif               1 built, 0 not, 255 hidden in a supplied mask; the before image's grid
-truth.gpkg              `changes`; `events` (truth_id, event, date ISO, text)
+truth.gpkg              `changes`; `events` (truth_id, event, date ISO, text); `nuisances`
+                        (nuisance_id, code, text): pseudo-changes, see `nuisances`
 """

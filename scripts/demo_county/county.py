@@ -8,6 +8,7 @@ from pathlib import Path
 from .deliver import deliver
 from .imagery import write_imagery
 from .layout import lay_out
+from .nuisances import Nuisance, place_nuisances
 from .place import ellipsoid_area_m2
 from .plants import Plant, plant_all
 from .scenery import build_scenery
@@ -34,7 +35,8 @@ def make_county(raw: Path, reference: Path, seed: int, size: int) -> str:
     side_m = size * GSD_M
     plants, ground = _found(seed, side_m)
     sensors = ground.sensors
-    water = write_imagery(raw, ground.county, ground.scenery.shapes, plants, sensors)
+    nuisances = place_nuisances(ground.county, ground.scenery, plants, sensors)
+    water = write_imagery(raw, ground, plants, [s for n in nuisances for s in n.shapes])
     (raw / "meta.yaml").write_text(META, encoding="utf-8", newline="\n")
     contrast = measure_contrast(raw, plants, water, sensors)
     areas = [ellipsoid_area_m2(plant.footprint) for plant in plants]
@@ -44,6 +46,7 @@ def make_county(raw: Path, reference: Path, seed: int, size: int) -> str:
     papers = deliver(raw, reference, plants, ground)
     events = sorted(papers.events, key=lambda e: (str(e["truth_id"]), str(e["date"])))
     write_gpkg(raw / "truth.gpkg", "events", events)
+    write_gpkg(raw / "truth.gpkg", "nuisances", _nuisance_rows(nuisances))
     return _summary(plants, size, faint_share(plants, contrast))
 
 
@@ -60,6 +63,13 @@ def _found(seed: int, side_m: float) -> tuple[list[Plant], Ground]:
         if planted is not None:
             return planted
     raise RuntimeError(f"no layout of seed {seed} holds every case at {side_m:.0f} m")
+
+
+def _nuisance_rows(nuisances: list[Nuisance]) -> list[dict[str, object]]:
+    return [
+        {"nuisance_id": f"N{k:04d}", "code": n.code, "text": n.text, "geometry": n.footprint}
+        for k, n in enumerate(nuisances, start=1)
+    ]
 
 
 def _summary(plants: list[Plant], size: int, faint: float) -> str:

@@ -12,14 +12,14 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio import Affine
 
-from .geography import County
 from .materials import BANDS
 from .noise import Frame
 from .painting import FINE_M, Painter
 from .place import EPSG, ORIGIN_M
 from .plants import Plant
-from .sensor import GSD_M, Sensor, expose
+from .sensor import GSD_M, expose
 from .shapes import AFTER, BEFORE, Shape
+from .siting import Ground
 
 CHUNK_PX = 512
 HALO_PX = 24
@@ -30,13 +30,19 @@ Window = tuple[slice, slice]
 
 
 def write_imagery(
-    folder: Path, county: County, shapes: list[Shape], plants: list[Plant],
-    sensors: tuple[Sensor, Sensor],
-) -> NDArray[np.uint8]:  # fmt: skip
-    """Write the images, masks and label; return the water mask on the county's pixels."""
+    folder: Path, ground: Ground, plants: list[Plant], over: list[Shape]
+) -> NDArray[np.uint8]:
+    """Write the images, masks and label; return the water mask on the county's pixels.
+
+    `over` is drawn last: nothing else looks different for it, each shape's tone hanging on its
+    place in the list.
+    """
+    county, sensors = ground.county, ground.sensors
     cv2.setNumThreads(1)
     size = round(county.side_m / GSD_M)
-    painter = Painter(county, [*shapes, *(s for plant in plants for s in plant.shapes)])
+    painter = Painter(
+        county, [*ground.scenery.shapes, *(s for plant in plants for s in plant.shapes), *over]
+    )
     suns = {sensor.date: sensor.sun for sensor in sensors}
     for sensor in sensors:
         painter.store.hulls_for(sensor.sun)
@@ -48,14 +54,13 @@ def write_imagery(
         x0, y0 = (col - HALO_PX) * GSD_M, (row - HALO_PX) * GSD_M
         count = CHUNK_PX + 2 * HALO_PX
         fine = Frame(x0, y0, FINE_M, round(count * GSD_M / FINE_M))
-        ground, wet = painter.paint(fine, suns)
+        lit, wet = painter.paint(fine, suns)
         own = wet[1::2, 1::2][HALO_PX:-HALO_PX, HALO_PX:-HALO_PX]
         part = water[row : row + CHUNK_PX, col : col + CHUNK_PX]
         part[:] = own[: part.shape[0], : part.shape[1]]
         coarse = Frame(x0, y0, GSD_M, count)
         taken = {
-            s.date: expose(ground.pop(s.date), s, coarse, county.seed, county.side_m)
-            for s in sensors
+            s.date: expose(lit.pop(s.date), s, coarse, county.seed, county.side_m) for s in sensors
         }
         return corner, taken
 

@@ -135,7 +135,7 @@ def _is_in(area: BaseGeometry, shape: Shape) -> bool:
 
 def _place_greenhouses(county: County, rng: np.random.Generator) -> list[tuple[Polygon, float]]:
     blocks = [(p, k) for p, k in blocks_of(county) if k == "vegetable" and p.area > 6000]
-    taken = _upper_ground(county).buffer(10)
+    taken = upper_ground(county).buffer(10)
     made: list[tuple[Polygon, float]] = []
     for polygon, _ in blocks:
         district = next(d for d in county.districts if d.polygon.intersects(polygon.centroid))
@@ -155,7 +155,7 @@ def _greenhouse_farm(rng: np.random.Generator, ground: Polygon, angle: float) ->
     return [_ring(ground, "dirt"), *tunnels(rng, ground, angle, BEFORE | AFTER, "greenhouse")]
 
 
-def _upper_ground(county: County) -> BaseGeometry:
+def upper_ground(county: County) -> BaseGeometry:
     """Everything that is not fields."""
     return unary_union(
         [

@@ -32,6 +32,17 @@ class Cloud:
 
 
 @dataclass(frozen=True)
+class Veil:
+    """A thin cloud that no mask shows."""
+
+    x: float
+    y: float
+    radius_m: float
+    opacity: float
+    number: int
+
+
+@dataclass(frozen=True)
 class Sensor:
     """One date's camera and air."""
 
@@ -50,6 +61,7 @@ class Sensor:
     clouds: tuple[Cloud, ...] = field(default=())
     wedge_m: float = 0.0
     """Reach of the corner that this date did not see, along the lower edge."""
+    veils: tuple[Veil, ...] = field(default=())
 
 
 def plan_sensors(
@@ -59,7 +71,7 @@ def plan_sensors(
     rng = np.random.default_rng([seed, 3, attempt])
     spring = Sensor(
         BEFORE, Sun(22.0, 148.0), (3100, 2950, 2700, 2450), (130, 95, 70, 45), 7.0, 0.60, 0.006, 0,
-        clouds=_clouds(rng, side_m, 2, 0.045, 0),
+        clouds=_clouds(rng, side_m, 2, 0.045, 0), veils=_veils(seed, BEFORE, side_m),
     )  # fmt: skip
     shift = rng.uniform(1.0, 1.7, 2) * np.where(rng.random(2) < 0.5, -1.0, 1.0)
     autumn = Sensor(
@@ -67,6 +79,7 @@ def plan_sensors(
         9.0, 0.72, 0.010, 10,
         (float(shift[0]), float(shift[1])), 0.33,
         _clouds(rng, side_m, 4, 0.055, 10, core), float(rng.uniform(0.12, 0.17) * side_m),
+        _veils(seed, AFTER, side_m),
     )  # fmt: skip
     return spring, autumn
 
@@ -86,6 +99,17 @@ def _clouds(
             x, y = core
         radius = max(rng.uniform(0.6, 1.15) * share * side, 62.0 if number == 0 else 30.0)
         made.append(Cloud(x, y, radius, min(rng.uniform(500, 900), 0.16 * side), first + number))
+    return tuple(made)
+
+
+def _veils(seed: int, date: int, side: float) -> tuple[Veil, ...]:
+    """Thin clouds, one in about ten square kilometres; from a draw of their own."""
+    rng = np.random.default_rng([seed, 13, date])
+    made = []
+    for number in range(max(1, round(0.05 * date * (side / 1000) ** 2))):
+        x, y = rng.uniform(0.06, 0.94, 2) * side
+        radius = min(rng.uniform(60, 160), 0.09 * side)
+        made.append(Veil(x, y, radius, rng.uniform(0.06, 0.16), 64 * date + number))
     return tuple(made)
 
 
@@ -129,6 +153,19 @@ def opacity(sensor: Sensor, frame: Frame, seed: int, is_shadow: bool) -> Floats:
         ragged = 0.16 * smooth_noise(seed * 64 + cloud.number, moved, cloud.radius_m * 0.45)
         ragged += 0.07 * smooth_noise(seed * 64 + 32 + cloud.number, moved, cloud.radius_m * 0.14)
         total = np.maximum(total, np.clip((1.02 - gap + ragged) / 0.30, 0, 1))
+    return total
+
+
+def veiling(sensor: Sensor, frame: Frame, seed: int) -> Floats:
+    """Opacity of the thin clouds at the samples of a frame: thickest inside, ragged, no rim."""
+    total = np.zeros((frame.count, frame.count), np.float32)
+    x, y = frame.axes()
+    for veil in sensor.veils:
+        gap = np.hypot(x[None, :] - veil.x, (y[:, None] - veil.y) * 1.2) / veil.radius_m
+        if float(gap.min()) > 1.5:
+            continue
+        ragged = 0.22 * smooth_noise(seed * 64 + 40 + veil.number, frame, veil.radius_m * 0.5)
+        total += np.float32(veil.opacity) * np.clip((1.15 - gap + ragged) / 0.6, 0, 1)
     return total
 
 
@@ -184,11 +221,16 @@ def _through_air(seen: Floats, sensor: Sensor, frame: Frame, seed: int, side_m: 
     cover = opacity(sensor, frame, seed, is_shadow=False)[..., None] * np.float32(0.97)
     tops = 1 + 0.08 * smooth_noise(seed * 16 + 13, frame, 60.0)
     bright = tops[..., None] * np.array([0.66, 0.65, 0.64, 0.66], np.float32)
+    veil = veiling(sensor, frame, seed)[..., None]
+    seen = seen * (1 - veil) + np.array([0.66, 0.64, 0.61, 0.60], np.float32) * veil
     return (seen * (1 - cover) + bright * cover).astype(np.float32)
 
 
 def _supplied_mask(sensor: Sensor, frame: Frame, seed: int) -> NDArray[np.uint8]:
-    """Clouds and shadows as an imagery supplier draws them: generous, coarse at the edges."""
+    """Clouds and shadows as an imagery supplier draws them: coarse at the edges.
+
+    Generous on most of the way round, on the rest along the thick part only.
+    """
     around = 12
     wide = Frame(
         frame.x0 - around * frame.step, frame.y0 - around * frame.step,
@@ -196,8 +238,10 @@ def _supplied_mask(sensor: Sensor, frame: Frame, seed: int) -> NDArray[np.uint8]
     )  # fmt: skip
     mask = np.zeros((frame.count, frame.count), np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
+    is_careless = smooth_noise(seed * 16 + 13 + sensor.date, wide, 260.0) > 0.85
     for value, is_shadow in ((SHADOW, True), (CLOUD, False)):
-        hidden = (opacity(sensor, wide, seed, is_shadow) > 0.12).astype(np.uint8)
-        spread = cv2.dilate(hidden, kernel)[around:-around, around:-around]
-        mask[spread > 0] = value
+        hidden = opacity(sensor, wide, seed, is_shadow)
+        spread = cv2.dilate(((hidden > 0.12) & ~is_careless).astype(np.uint8), kernel)
+        spread |= cv2.dilate((hidden > 0.40).astype(np.uint8), kernel[::4, ::4].copy())
+        mask[spread[around:-around, around:-around] > 0] = value
     return mask

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -75,7 +76,8 @@ def label_for(truth: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 def test_最后一行_报告文件_独立重算_三者一致(tmp_path: Path) -> None:
     data, out = tmp_path / "pair", tmp_path / "out"
-    world = make_pair(data, (256, 320), boxes=BOXES, nodata=0)
+    # Without band roles nothing is taken for crops, so that every box stays a patch.
+    world = make_pair(data, (256, 320), boxes=BOXES, nodata=0, with_roles=False)
     label = label_for(world.truth)
     write_raster(data / "label.tif", label, crs=None)
     stated = last_line(call_cli("evaluate", data, "--out", out))
@@ -134,3 +136,64 @@ def test_小图集_A_B_label(tmp_path: Path, suffix: str) -> None:
     assert stated["patch"]["n_truth"] == 2
     assert stated["patch"]["recall"] == 1.0
     assert stated["n"] == 3 * 128 * 128
+
+
+def test_每级面积_排序_可靠性_最差清单_与独立重算一致(tmp_path: Path) -> None:
+    data, out = tmp_path / "pair", tmp_path / "out"
+    # Without band roles nothing is taken for crops, so that every box stays a patch.
+    world = make_pair(data, (256, 320), boxes=BOXES, nodata=0, with_roles=False)
+    label = label_for(world.truth)
+    write_raster(data / "label.tif", label, crs=None)
+    stated = last_line(call_cli("evaluate", data, "--out", out))
+    score = read_raster(out / "score.tif").astype(np.int64)
+    judged = (score != 65535) & (label != 255)
+    ones, zeros = score[judged & (label == 1)], score[judged & (label == 0)]
+    order = np.searchsorted(np.sort(zeros), ones)
+    ties = np.searchsorted(np.sort(zeros), ones, side="right") - order
+    auc = (order + ties / 2).sum() / ones.size / zeros.size
+    assert stated["auc"] == pytest.approx(auc, abs=1e-6)
+    p, t = score[judged] / 10_000, label[judged] == 1
+    assert stated["reliability"]["brier"] == pytest.approx(((p - t) ** 2).mean(), abs=1e-6)
+    which = np.minimum((p * 10).astype(int), 9)
+    gaps = [
+        (which == k).mean() * abs(p[which == k].mean() - t[which == k].mean())
+        for k in range(10)
+        if (which == k).any()
+    ]
+    assert stated["reliability"]["expected_error"] == pytest.approx(sum(gaps), abs=1e-6)
+    # Three labelled patches of 20 × 30, 21 × 33 and 15 × 20 pixels of 4 m².
+    sizes = {row["class"]: row for row in stated["patch"]["by_size"]}
+    assert [sizes[c]["n_truth"] for c in ("<400", "400-1000", "1000-3000", ">=3000")] == [
+        0,
+        0,
+        3,
+        0,
+    ]
+    assert sizes["1000-3000"]["n_found"] == 2
+    worst = stated["worst"]["misses"]
+    assert [one["area_m2"] for one in worst] == [15 * 20 * 4]
+    row0, row1, col0, col1 = LABELLED_ONLY
+    grid = rasterio.open(out / "change.tif")
+    row, col = grid.index(worst[0]["x"], worst[0]["y"])
+    assert row0 <= row < row1
+    assert col0 <= col < col1
+    assert stated["intervals"]["kappa"] is None  # one block is no sample
+    page = (out / "evaluate.html").read_text(encoding="utf-8")
+    n_items = len(worst) + len(stated["worst"]["false_alarms"])
+    assert page.count("data:image/jpeg;base64,") == 2 * n_items
+
+
+def test_各检测器并列_末行是缺省检测器的数字(tmp_path: Path) -> None:
+    data, out = tmp_path / "pair", tmp_path / "out"
+    world = make_pair(data, (128, 160), boxes=[(40, 60, 50, 80)])
+    write_raster(data / "label.tif", world.truth.astype(np.uint8), crs=None)
+    done = call_cli("evaluate", data, "--out", out, "--detector", "all")
+    stated = last_line(done)
+    assert {"irmad", "cva"} <= stated["detectors"].keys()
+    for name in ("irmad", "cva"):
+        alone = last_line(call_cli("evaluate", data, "--out", tmp_path / name, "--detector", name))
+        assert stated["detectors"][name]["f1"] == alone["f1"]
+        assert stated["detectors"][name]["patch"]["recall"] == alone["patch"]["recall"]
+    default = last_line(call_cli("evaluate", data, "--out", tmp_path / "auto"))
+    assert {k: v for k, v in stated.items() if k != "detectors"} == default
+    assert "<td>cva</td>" in (out / "evaluate.html").read_text(encoding="utf-8")

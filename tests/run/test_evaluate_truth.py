@@ -17,7 +17,7 @@ from pipeline.stages.compare import Comparison
 from pipeline.stages.compare import compare as compare_stage
 from pipeline.stages.context import StageContext
 from pipeline.stages.evaluate import evaluate_truth, has_truth
-from tests.factories import ORIGIN, UTM_50N, dispatching, make_pair, write_raster
+from tests.factories import ORIGIN, UTM_50N, dispatching, make_pair, read_raster, write_raster
 
 BOXES = ((40, 60, 50, 80), (150, 171, 200, 233))
 LEFT, TOP = ORIGIN[UTM_50N]
@@ -65,10 +65,12 @@ def test_与真值比较_未知类别算疑似建设_云下不计(tmp_path: Path
     assert not has_truth(data)
     write_truth(data)
     assert has_truth(data)
-    told = evaluate_truth(data, out, compare_pair, Settings()).as_json()
+    told = evaluate_truth(data, out, compare_pair, Settings())
     assert json.loads((out / "evaluate.json").read_text(encoding="utf-8")) == told
-    assert told["unobserved"] == 30 * 30
-    assert told["n"] == 256 * 320 - 30 * 30
+    unseen = read_raster(out / "change.tif") == 255
+    assert unseen[195:225, 15:45].all()  # the supplied cloud, and what `align` adds around it
+    assert told["unobserved"] == unseen.sum() < 0.05 * unseen.size
+    assert told["n"] == 256 * 320 - unseen.sum()
     assert told["recall"] > 0.9
     patch = told["patch"]
     assert (patch["n_truth"], patch["n_found"]) == (2, 2)

@@ -64,6 +64,19 @@ def test_瓦片大小和线程数不影响任何一个字节(
     assert digests(tmp_path) == expected
 
 
+def test_neither_in_what_the_construction_network_and_the_filters_say(
+    world: World, tmp_path: Path
+) -> None:
+    found = []
+    for tile, workers in ((1024, 1), (512, 2)):
+        out = tmp_path / str(tile)
+        compare(world, out, tile=tile, workers=workers, judged=True)
+        traces = out / "work" / "detect" / "traces.tif"
+        assert read_raster(traces).any()
+        found.append(digests(out) | {"traces": file_sha256(traces)})
+    assert found[0] == found[1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("tile", "workers"), SLOW)
 def test_every_combination_of_tiles_and_threads(

@@ -276,6 +276,27 @@ def test_what_was_not_seen_is_hatched_grey_and_counted() -> None:
     assert shown[:, 70:].max() < 25
 
 
+def test_each_date_shows_what_hides_its_ground_in_a_hatching_of_its_own() -> None:
+    outline = factory.box(40, 40)
+    extent = card_extent(outline, SMALL)
+    flat = window_of(lambda east, north: np.full_like(east, 50.0), extent)
+    rows = np.indices(flat.hidden.shape)[0]
+    share = rows / len(rows)
+    hidden = np.select([share < 0.45, share < 0.7], [2, 3], 0).astype(np.uint8)
+    images = card_images(outline, replace(flat, hidden=hidden), flat, {}, SMALL)
+    assert images.hidden_kinds == (("cloud", "shadow"), ())
+    assert images.hidden_before == pytest.approx(0.7, abs=0.03)
+    shown = decoded(images.before).astype(float).mean(axis=-1)
+    cloud, shadow = shown[10:34, 20:100], shown[58:78, 20:100]
+    # Level lines change down the rows alone, slanting ones along them too.
+    assert shadow.std(axis=0).mean() > 3 * shadow.std(axis=1).mean()
+    assert 0.7 < cloud.std(axis=0).mean() / cloud.std(axis=1).mean() < 1.4
+    assert cloud.std() > 10
+    other = card_images(outline, flat, replace(flat, hidden=hidden * 0 + 5), {}, SMALL)
+    assert other.hidden_kinds == ((), ("other",))
+    assert other.hidden_after == 1.0
+
+
 def test_beyond_the_image_nothing_was_seen() -> None:
     outline = factory.box(40, 40)
     whole = factory.ramp_window(outline)

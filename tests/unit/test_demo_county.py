@@ -259,6 +259,23 @@ def test_files_are_as_their_sources_send_them(data: Path, layers: Layers) -> Non
     assert set(events.truth_id) == set(layers.truth.truth_id)
 
 
+def test_nuisances_keep_clear_of_what_is_planted(layers: Layers) -> None:
+    made = pyogrio.read_dataframe(layers.raw / "truth.gpkg", layer="nuisances")
+    ground = made[~made.code.isin(["haze", "cloud_edge"])]
+    assert {"drying_yard", "water_level", "haze", "cloud_edge"} <= set(made.code)
+    reasons = set(pandas.read_csv(ROOT / "configs/codes/drop_reason.csv").code)
+    assert set(made.code) <= reasons
+    built = layers.truth[layers.truth.case_id != "water"].union_all()
+    assert ground.distance(built).min() > 20
+    with rasterio.open(layers.raw / "before_mask.tif") as mask:
+        hidden = mask.read(1) > 0
+    thin = made[made.code == "haze"]
+    veiled = rasterio.features.rasterize(
+        list(thin.geometry), hidden.shape, transform=mask.transform
+    ).astype(bool)
+    assert (veiled & ~hidden).any(), "no mask shows thin cloud"
+
+
 def test_land_use_tiles_the_county(layers: Layers) -> None:
     valid = layers.land[layers.land.is_valid]
     hole = layers.land[~layers.land.is_valid].geometry.iloc[0]

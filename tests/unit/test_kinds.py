@@ -16,7 +16,7 @@ from pipeline.change.cover import (
     cover_of,
     fit_cover,
 )
-from pipeline.change.kinds import KindParams, classify_kinds
+from pipeline.change.kinds import classify_kinds
 from pipeline.config.load import load_kind_codes
 
 BANDS = KindBands(green=1, red=2, nir=3)
@@ -35,13 +35,13 @@ def cover(pixel: tuple[float, ...], dtype: str = "uint8", rule: CoverRule = RULE
     return int(cover_of(image, BANDS, rule)[0, 0])
 
 
-def kind(before: tuple[int, ...], after: tuple[int, ...], built: int | None) -> str:
+def kind(before: tuple[int, ...], after: tuple[int, ...], told: int | None) -> str:
     covers = {
         name: cover_of(np.array(px, "uint8").reshape(4, 1, 1), BANDS, RULE)
         for name, px in (("before", before), ("after", after))
     }
-    evidence = None if built is None else np.full((1, 1), built, np.uint8)
-    return load_kind_codes()[int(classify_kinds(covers, evidence, KindParams())[0, 0])]
+    network = None if told is None else np.full((1, 1), told, np.uint8)
+    return load_kind_codes()[int(classify_kinds(covers, network)[0, 0])]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -52,24 +52,25 @@ def test_covers_by_hand(dtype: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "before", "after", "built", "expected"),
+    ("name", "before", "after", "told", "expected"),
     [
-        ("耕地建房", CROP_PX, BARE_PX, 200, "construction"),
-        ("耕地收割", CROP_PX, BARE_PX, 90, "crop"),
-        ("材质证据恰在界上", CROP_PX, BARE_PX, 120, "construction"),
-        ("材质证据差一级", CROP_PX, BARE_PX, 119, "crop"),
-        ("坑塘退水露滩", WATER_PX, BARE_PX, 150, "water"),
-        ("填塘建房", WATER_PX, BARE_PX, 168, "construction"),
-        ("耕地变坑塘", CROP_PX, WATER_PX, 255, "water"),
-        ("水面长出植被", WATER_PX, CROP_PX, 255, "water"),
-        ("裸地变耕地", BARE_PX, CROP_PX, 255, "crop"),
-        ("材质无从判断，宁可不漏", CROP_PX, BARE_PX, None, "construction"),
+        ("耕地建房", CROP_PX, BARE_PX, 11, "building"),
+        ("耕地收割", CROP_PX, BARE_PX, 0, "crop"),
+        ("推土", BARE_PX, BARE_PX, 20, "earthwork"),
+        ("坑塘退水露滩", WATER_PX, BARE_PX, 0, "water"),
+        ("填塘硬化", WATER_PX, BARE_PX, 12, "hardened"),
+        ("水上光伏：网络说了算", WATER_PX, WATER_PX, 14, "photovoltaic"),
+        ("耕地变坑塘", CROP_PX, WATER_PX, 0, "water"),
+        ("水面长出植被", WATER_PX, CROP_PX, 0, "water"),
+        ("裸地变耕地", BARE_PX, CROP_PX, 0, "crop"),
+        ("没有网络，宁可不漏", CROP_PX, BARE_PX, None, "construction"),
+        ("没有网络，作物照常", BARE_PX, CROP_PX, None, "crop"),
     ],
 )
 def test_kinds_by_hand(
-    name: str, before: tuple[int, ...], after: tuple[int, ...], built: int | None, expected: str
+    name: str, before: tuple[int, ...], after: tuple[int, ...], told: int | None, expected: str
 ) -> None:
-    assert kind(before, after, built) == expected, name
+    assert kind(before, after, told) == expected, name
 
 
 def test_ndvi_limit_belongs_to_vegetation() -> None:

@@ -11,14 +11,17 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipeline.change.irmad import IrmadFit, IrmadParams, fit_irmad
+from pipeline.change.irmad import IrmadParams, fit_irmad
 from pipeline.change.linear import (
     SCORE_UNOBSERVED,
+    Calibration,
     LinearStatistic,
     accumulate_moments,
+    ratio_of_scores,
     score_pixels,
     statistic_of_sample,
 )
+from pipeline.change.reweighting import ReweightedFit
 from pipeline.change.sample import PairSample
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
@@ -99,16 +102,20 @@ def test_statistic_equals_float64(dtype: str, bands: int) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bands", [1, 4])
-def test_score_is_the_probability_in_ten_thousandths(dtype: str, bands: int) -> None:
+@pytest.mark.parametrize("steepness", [1.5, 2.0, 3.5])
+def test_score_is_the_probability_in_ten_thousandths(
+    dtype: str, bands: int, steepness: float
+) -> None:
     before, after = pair(dtype, bands, 30 * 41)
     statistic = statistic_for(before, after)
     threshold = float(np.median(plain_statistic(statistic, before, after)))
     valid = np.zeros((30, 41), np.uint8)
     valid[3, 4:9], valid[20, 40], valid[29, 0] = 1, 2, 5
     images = [image.reshape(bands, 30, 41) for image in (before, after)]
-    score = score_pixels(statistic, threshold, *images, valid)
+    score = score_pixels(statistic, Calibration(threshold, steepness), *images, valid)
     c = plain_statistic(statistic, before, after).reshape(30, 41)
-    exact = np.round(10_000 * c**2 / (c**2 + threshold**2))
+    odds = (c / threshold) ** steepness
+    exact = np.round(10_000 * odds / (1 + odds))
     seen = valid == 0
     assert score.dtype == np.uint16
     assert np.abs(score[seen].astype(float) - exact[seen]).max() <= 1
@@ -122,7 +129,8 @@ def one_band_scores(differences: list[float], threshold: float) -> list[int]:
     before = after + np.array(differences, np.float32)
     statistic = LinearStatistic(np.zeros(2), np.array([[1.0, -1.0]]), 1)
     valid = np.zeros(after.shape[1:], np.uint8)
-    return score_pixels(statistic, threshold, before, after, valid)[0].tolist()
+    calibration = Calibration(threshold, 2.0)
+    return score_pixels(statistic, calibration, before, after, valid)[0].tolist()
 
 
 def test_阈值处恰为一半_分数随统计量单调() -> None:
@@ -134,6 +142,17 @@ def test_阈值处恰为一半_分数随统计量单调() -> None:
     # beyond float32's squares nothing overflows
     assert one_band_scores([1e3, 1e12, 1e18, 3e38], 9.0) == [10_000] * 4
     assert one_band_scores([2.999], 9.0)[0] < 5000 < one_band_scores([3.001], 9.0)[0]
+
+
+@pytest.mark.parametrize("steepness", [1.5, 2.0, 4.0])
+def test_分数可以换回统计量与阈值之比(steepness: float) -> None:
+    ratios = ratio_of_scores(steepness)
+    assert ratios[5000] == pytest.approx(1.0)
+    assert ratios[0] == 0.0
+    assert (np.diff(ratios) > 0).all()
+    scores = np.array([1, 250, 4999, 7000, 9990])
+    odds = ratios[scores] ** steepness
+    np.testing.assert_allclose(10_000 * odds / (1 + odds), scores, rtol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -150,7 +169,11 @@ def test_identical_images_have_statistic_zero(dtype: str) -> None:
     found = statistic_of_sample(statistic, before, before)
     assert (found <= rounding_bound(statistic, before, before)).all()
     score = score_pixels(
-        statistic, 18.5, before[:, None], before[:, None], np.zeros((1, 5000), np.uint8)
+        statistic,
+        Calibration(18.5, 2.0),
+        before[:, None],
+        before[:, None],
+        np.zeros((1, 5000), np.uint8),
     )
     assert (score == 0).all()
 
@@ -221,7 +244,7 @@ def plain_irmad(
 PARAMS = IrmadParams()
 
 
-def fitted(before: NDArray[Any], after: NDArray[Any], **kwargs: Any) -> IrmadFit:
+def fitted(before: NDArray[Any], after: NDArray[Any], **kwargs: Any) -> ReweightedFit:
     return fit_irmad(PairSample(before, after), IrmadParams(**kwargs), map)
 
 

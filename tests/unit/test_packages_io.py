@@ -17,7 +17,7 @@ import shapely
 from affine import Affine
 from rio_cogeo.cogeo import cog_validate
 
-from pipeline.io.cogs import observed_ratio, open_image, sample_image, window_of, write_clip
+from pipeline.io.cogs import code_cover, open_image, sample_image, window_of, write_clip
 from pipeline.io.digests import geopackage_digest
 from pipeline.io.geopackage import open_read_only, user_tables
 from pipeline.io.layer_styles import StoredStyle, write_styles
@@ -114,15 +114,18 @@ def test_the_sample_leaves_out_nodata_and_clouds(tmp_path: Path) -> None:
     assert sample[1].max() <= 350
 
 
-def test_observed_ratio_counts_pixels_inside(tmp_path: Path) -> None:
+def test_code_cover_counts_pixels_by_what_of_them_lies_inside(tmp_path: Path) -> None:
     valid = np.zeros((ROWS, COLS), np.uint8)
     valid[:550] = 2
     write_raster(tmp_path / "valid.tif", valid, crs=4547, transform=TRANSFORM)
     grid = open_image(tmp_path / "valid.tif", None).grid
     middle = 3_400_000 + ROWS  # the border between seen and cloud
-    area = shapely.box(500_100, middle - 300, 500_300, middle + 100)
-    assert observed_ratio(tmp_path / "valid.tif", grid, area) == pytest.approx(0.75)
-    assert observed_ratio(tmp_path / "valid.tif", grid, shapely.box(0, 0, 9, 9)) is None
+    area = shapely.box(500_100.5, middle - 300.5, 500_300, middle + 100)
+    cover = code_cover(tmp_path / "valid.tif", grid, area) * grid.pixel_area_m2
+    assert cover[0] == pytest.approx(199.5 * 300.5)
+    assert cover[2] == pytest.approx(199.5 * 100)
+    assert cover.sum() == pytest.approx(area.area)
+    assert not code_cover(tmp_path / "valid.tif", grid, shapely.box(0, 0, 9, 9)).any()
 
 
 def make_folder(folder: Path) -> Path:

@@ -71,16 +71,55 @@ def test_without_patches_precision_is_unknown_not_zero() -> None:
     assert scores.f1 is None
 
 
-def test_the_class_of_a_case_is_that_of_the_patch_overlapping_most() -> None:
-    screened = gpd.GeoDataFrame(
+def screened() -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(
         {"suspected_class": ["uncertain", "approved", "facility"]},
         geometry=[shapely.box(-5, 0, 5, 20), shapely.box(5, 0, 20, 20), square(140)],
         crs=4547,
     )
-    first, second, third = case_results(truth(), screened)
+
+
+def dropped(**reasons: shapely.Polygon) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame({"reason": list(reasons)}, geometry=list(reasons.values()), crs=4547)
+
+
+def test_the_class_of_a_case_is_that_of_the_patch_overlapping_most() -> None:
+    first, second, third = case_results(truth(), screened(), dropped())
     assert (first.case_id, first.found_class, first.is_hit) == ("a", "approved", True)
-    assert (second.found_class, second.is_hit) == (None, False)
+    assert (second.found_class, second.dropped_reason, second.is_hit) == (None, None, False)
     assert third.found_class is None
+
+
+def crops() -> gpd.GeoDataFrame:
+    """The second case is a crop change, which should be no construction."""
+    table = truth()
+    table.loc[1, ["expected_class", "is_construction"]] = ["not_construction", False]
+    return table
+
+
+def test_what_a_filter_dropped_for_its_nature_is_right_where_nothing_was_built() -> None:
+    second = case_results(crops(), screened(), dropped(crop_cycle=square(104)))[1]
+    assert (second.found_class, second.dropped_reason) == (None, "crop_cycle")
+    assert second.is_hit
+
+
+def test_what_was_dropped_for_its_size_tells_nothing() -> None:
+    for reason in ("below_min_area", "below_kind_min", "speckle", "covered_by_issued"):
+        second = case_results(crops(), screened(), dropped(**{reason: square(104)}))[1]
+        assert (second.dropped_reason, second.is_hit) == (reason, False)
+
+
+def test_construction_that_was_dropped_is_not_right() -> None:
+    first = case_results(truth(), screened().iloc[2:], dropped(crop_cycle=square(0)))[0]
+    assert (first.dropped_reason, first.is_hit) == ("crop_cycle", False)
+
+
+def test_the_larger_of_patch_and_dropped_object_counts() -> None:
+    beside = dropped(crop_cycle=shapely.box(0, 0, 14, 20))
+    assert case_results(truth(), screened(), beside)[0].found_class == "approved"
+    larger = dropped(crop_cycle=shapely.box(0, 0, 16, 20))
+    first = case_results(truth(), screened(), larger)[0]
+    assert (first.found_class, first.dropped_reason) == (None, "crop_cycle")
 
 
 def test_a_truth_file_without_its_fields_is_refused(tmp_path: Path) -> None:

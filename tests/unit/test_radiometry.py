@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.imagery.radiometry import RadiometryParams, fit_radiometry
+from pipeline.imagery.radiometry import RadiometryParams, assess_fit, fit_radiometry
 
 PARAMS = RadiometryParams()
 GAINS, OFFSETS = (1.25, 0.8, 1.0), (-300.0, 500.0, 40.0)
@@ -76,3 +76,30 @@ def test_identical_and_constant_bands_stay_finite(dtype: str) -> None:
 def test_unchanged_share_falls_with_change() -> None:
     shares = [fit_radiometry(*dates(changed), PARAMS).unchanged_share for changed in (0, 0.2, 0.4)]
     assert shares[0] > shares[1] > shares[2]
+
+
+def test_the_report_counts_invariant_pixels_and_measures_what_the_line_leaves() -> None:
+    rng = np.random.default_rng(11)
+    true = rng.uniform(200, 2000, (2, 20_000))
+    before = np.rint(true * 1.3 + 50 + rng.normal(0, 10, true.shape)).astype(np.uint16)
+    after = np.rint(true + rng.normal(0, 10, true.shape)).astype(np.uint16)
+    after[:, :6000] = rng.uniform(200, 2000, (2, 6000)).astype(np.uint16)  # 30 % changed
+    params = RadiometryParams()
+    fit = fit_radiometry(before, after, params)
+    quality = assess_fit(before, after, fit, params)
+    assert quality.n_sample == 20_000
+    assert quality.invariant_share == pytest.approx(0.7, abs=0.08)
+    for band in quality.bands:
+        assert band.gain == pytest.approx(1.3, abs=0.01)
+        assert band.r2 > 0.99
+        assert 12 < band.rmse_fitted < 20  # √(10² + 1.3²·10²) = 16.4
+        assert band.rmse_raw > 10 * band.rmse_fitted
+    assert not quality.is_poor(params)
+
+
+def test_unrelated_dates_are_called_poor() -> None:
+    rng = np.random.default_rng(12)
+    before, after = rng.uniform(0, 4000, (2, 2, 5000))
+    params = RadiometryParams()
+    fit = fit_radiometry(before, after, params)
+    assert assess_fit(before, after, fit, params).is_poor(params)

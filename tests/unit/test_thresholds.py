@@ -22,26 +22,50 @@ def mixture(changed: float, n: int = 200_000) -> np.ndarray:
     return values.astype(np.float32)
 
 
-@pytest.mark.parametrize("changed", [0.0, 0.001])
+@pytest.mark.parametrize("changed", [0.0, 0.0005])
 def test_没有变化时阈值就是噪声分位数(changed: float) -> None:
     found = find_threshold(mixture(changed), 4, PARAMS)
-    assert found.noise_floor == pytest.approx(CHI2_4_999, abs=1e-3)
+    assert found.mixture is None
     assert found.noise_floor == pytest.approx(stats.chi2.ppf(0.999, 4))
-    if changed == 0.0:
-        assert found.is_noise_floor
-        assert found.value == pytest.approx(found.noise_floor)
+    assert found.noise_floor == pytest.approx(CHI2_4_999, abs=1e-3)
+    assert found.is_noise_floor
+    assert found.value == pytest.approx(found.noise_floor)
 
 
-def test_with_two_clear_groups_the_threshold_lies_between_them() -> None:
-    values = mixture(0.2)
+@pytest.mark.parametrize("changed", [0.01, 0.2])
+def test_with_two_clear_groups_the_threshold_lies_between_them(changed: float) -> None:
+    values = mixture(changed)
     found = find_threshold(values, 4, PARAMS)
     assert not found.is_noise_floor
     # change begins at (20 − 5·2)² = 100; the last of the noise is near the quantile 0.99999, 28
-    assert 20 < found.otsu < 150
-    assert CHI2_4_999 < found.value < found.otsu
-    # half-way in ratio: as far above the noise as below Otsu
-    assert found.value / found.noise_floor == pytest.approx(found.otsu / found.value)
-    assert (values > found.value).mean() == pytest.approx(0.2, abs=0.002)
+    assert 20 < found.value < 150
+    assert (values > found.value).mean() == pytest.approx(changed, abs=0.002)
+    assert found.mixture is not None
+    assert found.mixture.change_share == pytest.approx(changed, rel=0.02)
+    assert found.mixture.change_median == pytest.approx(400, rel=0.03)
+
+
+def test_重尾噪声与变化重叠时_阈值处两者等可能() -> None:
+    """F noise with 8 degrees of freedom below, log-normal change of a tenth; the truth is known."""
+    rng = np.random.default_rng(2)
+    n = 400_000
+    is_change = rng.random(n) < 0.1
+    noise = 4 * stats.f.rvs(4, 8, size=n, random_state=rng)
+    values = np.where(is_change, 60 * np.exp(0.9 * rng.standard_normal(n)), noise)
+    found = find_threshold(values.astype(np.float32), 4, PARAMS)
+    near = np.abs(np.log(values / found.value)) < 0.1
+    assert is_change[near].mean() == pytest.approx(0.5, abs=0.05)
+    # calibrated around it too: share of change in a ring against 1 / (1 + (T / c)^steepness)
+    for ratio in (0.6, 1.6):
+        ring = np.abs(np.log(values / (found.value * ratio))) < 0.1
+        told = 1 / (1 + ratio**-found.steepness)
+        assert is_change[ring].mean() == pytest.approx(told, abs=0.1)
+
+
+def test_阈值只看样本_不看次序() -> None:
+    values = mixture(0.2, n=50_000)
+    shuffled = np.random.default_rng(0).permutation(values)
+    assert find_threshold(values, 4, PARAMS) == find_threshold(shuffled, 4, PARAMS)
 
 
 def test_otsu_maximises_the_variance_between_the_groups() -> None:

@@ -1,0 +1,1 @@
+"""Change learned from examples: Siamese networks run on ONNX Runtime, and how they are trained."""
