@@ -74,6 +74,24 @@ def displaced(image: NDArray[np.float64], shift: tuple[float, float]) -> NDArray
     return np.stack([ndimage.shift(band, shift, order=5, mode="grid-wrap") for band in image])
 
 
+def as_seen(
+    ground: NDArray[np.float64],
+    later: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    shift: tuple[float, float],
+) -> NDArray[np.float64]:
+    """The later ground where `truth`, the old one elsewhere, moved by `shift`.
+
+    A sensor averages over its pixel: an edge between them gives a mixed pixel, never the ringing
+    that splines draw beside an edge.
+    """
+    if shift == (0.0, 0.0):
+        return later
+    share = ndimage.shift(truth.astype(float), shift, order=1, mode="grid-wrap")
+    weighted = [ndimage.shift(band * truth, shift, order=1, mode="grid-wrap") for band in later]
+    return displaced(ground, shift) * (1.0 - share) + np.stack(weighted)
+
+
 def to_dtype(image: NDArray[np.float64], dtype: str) -> NDArray[Any]:
     """Reflectance-like 0..1 to digital numbers of a pixel type; integers are never 0."""
     kind = np.dtype(dtype)
@@ -168,13 +186,14 @@ def make_pair(
     rows, cols = size
     ground = texture(size, n_bands, seed)
     later = plant(ground, boxes, seed + 1)
-    rng = np.random.default_rng(seed + 2)
-    after = displaced(later * gain + offset, shift) + rng.normal(0, noise, ground.shape)
-    before = ground + rng.normal(0, noise, ground.shape)
-    first, second = to_dtype(before, dtype), to_dtype(after, dtype)
     truth = np.zeros(size, bool)
     for row0, row1, col0, col1 in boxes:
         truth[row0:row1, col0:col1] = True
+    seen = as_seen(ground * gain + offset, later * gain + offset, truth, shift)
+    rng = np.random.default_rng(seed + 2)
+    after = seen + rng.normal(0, noise, ground.shape)
+    before = ground + rng.normal(0, noise, ground.shape)
+    first, second = to_dtype(before, dtype), to_dtype(after, dtype)
     if collar:
         second[:, :collar, :] = 0
         second[:, :, : collar // 2] = 0
@@ -292,13 +311,20 @@ def compare(
     workers: int = 2,
     tiled: Any = None,
     judged: bool = False,
+    own_clouds: bool = True,
 ) -> Comparison:
     """`compare BEFORE AFTER --out OUT` in this process; `tiled` replaces the tile dispatcher.
 
     The worlds are textures with boxes, no landscapes. So unless they are to be `judged`, what
-    changed is reported as it is: without the construction network and without filters.
+    changed is reported as it is: without the construction network and without filters. Without
+    `own_clouds`, supplied masks alone say where clouds are.
     """
     run = compare_request(world.before, world.after, bands, gsd, detector)
+    if not own_clouds:
+        clouds = run.settings.align.clouds.model_copy(update={"enabled": False})
+        align = run.settings.align.model_copy(update={"clouds": clouds})
+        settings = run.settings.model_copy(update={"align": align})
+        run = run.model_copy(update={"settings": settings})
     if not judged:
         run = run.model_copy(update={"settings": unjudged(run.settings)})
     out.mkdir(parents=True, exist_ok=True)

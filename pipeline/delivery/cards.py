@@ -218,7 +218,7 @@ def _observed(ratio: Any) -> str:
 def _probability(probability: Any) -> str:
     if not is_known(probability):
         return "无（未经自动检测）"
-    return f"{decimal_text(probability)}（未校准，仅供排序参考）"
+    return f"{decimal_text(probability)}（由影像统计推出，仅供排序参考）"
 
 
 def _responsible(patch: Row, labels: CardLabels) -> str:

@@ -149,6 +149,9 @@ class _Light:
     """Spread of the visible bands."""
     excess: Floats
     """Brightness over the other date's; 0 where either shows nothing."""
+    veil: Floats
+    """The same in the band that gained least: a veil of white brightens every band, a field that
+    was harvested, ploughed or built over loses infrared."""
     darkening: Floats
     """Share of the other date's light that is missing in every band."""
     step: Floats
@@ -244,8 +247,9 @@ def _light(view: BlockView, other: Floats, visible: tuple[int, ...], both: Bools
     own = np.stack([(view.mean[k] - black[k]) / span[k] for k in visible])
     theirs = sum((other[k] - black[k]) / span[k] for k in visible) / np.float32(len(visible))
     brightness = own.mean(axis=0)
-    darkening = np.full(both.shape, np.inf, np.float32)
+    darkening, veil = (np.full(both.shape, np.inf, np.float32) for _ in range(2))
     for k in range(len(span)):
+        veil = np.minimum(veil, (view.mean[k] - other[k]) / span[k])
         # Part of the darkest value is light of the air, which no shadow takes away.
         ground = np.maximum(other[k] - black[k] * AIR_SHARE, span[k] * LEAST_LIGHT)
         darkening = np.minimum(darkening, (other[k] - view.mean[k]) / ground)
@@ -253,6 +257,7 @@ def _light(view: BlockView, other: Floats, visible: tuple[int, ...], both: Bools
         brightness,
         own.max(axis=0) - own.min(axis=0),
         np.where(both, brightness - theirs, np.float32(0)),
+        np.where(both, veil, np.float32(0)),
         np.where(both, darkening, np.float32(0)),
         view.edge / span[list(visible)].mean(),
         view.saturated,
@@ -349,7 +354,7 @@ def _codes(
 ) -> NDArray[np.uint8]:
     size, params = how
     near = _wider(cloud, size.steps(params.rim_m))
-    rim = near & light.is_seen & (light.excess >= params.rim_excess)
+    rim = near & light.is_seen & (light.veil >= params.rim_excess)
     cloud = ndimage.binary_fill_holes(ndimage.binary_propagation(cloud, SQUARE, mask=rim | cloud))
     codes = np.zeros(cloud.shape, np.uint8)
     labels, _ = ndimage.label(light.saturated >= HALF_SEEN, SQUARE)

@@ -19,8 +19,11 @@ NEIGHBOURS = 5
 """A place's residual is the median of that many nearest points: two false ones do not show."""
 CELL_PX = 64
 """Cells in which a place counts as unregistered."""
-SUPPORT = 1.5
-"""A cell is judged if points lie around it, within so many mean distances of the points."""
+SUPPORT = 1.75
+"""A cell is judged if points lie around it, within so many mean distances of the points.
+
+Points half a window from the image's edge are 1.6 distances from its outermost cells, which their
+windows cover."""
 
 
 class RegistrationGateParams(Frozen):

@@ -11,6 +11,8 @@ CONSTRUCTION, CROP = 10, 40
 """Pixel values of `configs/codes/change_kind.csv`."""
 BUILT_KINDS = (11, 12, 13, 14, 15)
 """Kinds of construction that are told apart: building, hardened, road, photovoltaic, facility."""
+CODED_KINDS = (11, 12, 13, 14)
+"""Those of them that the superior's TBLX has codes for; facilities have none."""
 
 
 def patch_kinds(

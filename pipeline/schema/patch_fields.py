@@ -42,7 +42,7 @@ PATCH_FIELDS: tuple[FieldSpec, ...] = (
         "probability",
         "real",
         "变化概率",
-        "Mean stored score of the pixels, 0–1, not calibrated yet; NULL if not observed.",
+        "Mean stored probability of the pixels, 0–1; NULL if not observed.",
         nullable=True,
     ),
     FieldSpec(

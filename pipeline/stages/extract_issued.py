@@ -15,7 +15,7 @@ from pipeline.grid import Grid
 from pipeline.io.vectors import read_layer
 from pipeline.patches.components import ComponentSums
 from pipeline.patches.issued import Detected, Matching, measure_outlines
-from pipeline.patches.kinds import CROP, patch_kinds
+from pipeline.patches.kinds import CODED_KINDS, CONSTRUCTION, CROP, patch_kinds
 from pipeline.patches.measures import DropReason
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages.context import Number, StageContext
@@ -93,6 +93,9 @@ def issued_rows(
     found = np.where(found == CROP, 0, found)
     detected = np.array([kinds[value] for value in found.tolist()], dtype=object)
     stated = issued["change_kind"].astype(object)
+    # An issuer who says "other" has seen that it is none of the kinds with a code of their own.
+    is_other = (stated == UNKNOWN_KIND).to_numpy(dtype=bool)
+    detected[is_other & np.isin(found, CODED_KINDS)] = kinds[CONSTRUCTION]
     is_stated = (stated.notna() & (stated != UNKNOWN_KIND)).to_numpy(dtype=bool)
     return measure_outlines(outlines, matching.pixels, issued.crs).assign(
         issued_id=issued["issued_id"].to_numpy(dtype=object),

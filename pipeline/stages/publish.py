@@ -25,7 +25,7 @@ from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER, RunPaths
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.io.vectors import read_layer, write_layers
 from pipeline.patches.geometry import rings_in_pixels
-from pipeline.schema.layers import DROPPED, PATCHES
+from pipeline.schema.layers import DROPPED, PATCHES, RAW_OUTLINES
 from pipeline.stages.context import StageContext
 
 RASTERS = {
@@ -110,7 +110,8 @@ def _put_back_rasters(
 def _put_back_patches(paths: RunPaths, target: Path, own: Grid) -> None:
     """Outlines in the before image's CRS; every measured figure stays as measured."""
     layers = {
-        spec: read_layer(paths.extract_patches, spec).to_crs(own.crs) for spec in (PATCHES, DROPPED)
+        spec: read_layer(paths.extract_patches, spec).to_crs(own.crs)
+        for spec in (PATCHES, DROPPED, RAW_OUTLINES)
     }
     write_layers(target, layers, own.crs_wkt)
 

@@ -11,7 +11,16 @@ from affine import Affine
 from pipeline.errors import InputError
 from pipeline.imagery.validity import worst_of
 from pipeline.io.scenes import open_scene
-from tests.factories import ORIGIN, UTM_50N, World, call_cli, make_pair, read_raster, write_raster
+from tests.factories import (
+    ORIGIN,
+    UTM_50N,
+    World,
+    call_cli,
+    compare,
+    make_pair,
+    read_raster,
+    write_raster,
+)
 
 SIZE = (256, 320)
 NORTH_UP = Affine(2.0, 0, ORIGIN[UTM_50N][0], 0, -2.0, ORIGIN[UTM_50N][1])
@@ -33,8 +42,7 @@ def test_云和云影不算看见_两期取较重的一种(tmp_path: Path) -> No
     before[100:140, 100:140], after[120:160, 120:160] = 3, 2
     after[10:20, 10:20] = 1
     with_masks(data, world, before=before, after=after)
-    done = call_cli("compare", world.before, world.after, "--out", out)
-    assert done.code == 0, done.text
+    compare(world, out, own_clouds=False)
     valid = read_raster(out / "work" / "align" / "valid.tif")
     expected = np.maximum(np.where(before == 3, 3, 0), 0)
     expected[after == 2] = 2
@@ -44,9 +52,26 @@ def test_云和云影不算看见_两期取较重的一种(tmp_path: Path) -> No
     np.testing.assert_array_equal(score == 65_535, expected != 0)
     # a changed mask is another comparison
     with_masks(data, world, before=before * 0, after=after * 0)
-    again = call_cli("compare", world.before, world.after, "--out", out)
-    assert again.code == 0, again.text
+    compare(world, out, own_clouds=False)
     assert not (read_raster(out / "score.tif") == 65_535).any()
+
+
+def test_own_cloud_rules_hide_more_beside_a_supplied_cloud_and_never_less(tmp_path: Path) -> None:
+    data, out = tmp_path / "pair", tmp_path / "out"
+    world = make_pair(data, SIZE)
+    after = np.zeros(SIZE, np.uint8)
+    after[96:136, 120:160] = 2  # on the 8 px blocks of the cloud rules
+    after[200:208, 40:48] = 3
+    after[10:20, 10:20] = 1
+    with_masks(data, world, after=after)
+    done = call_cli("compare", world.before, world.after, "--out", out)
+    assert done.code == 0, done.text
+    valid = read_raster(out / "work" / "align" / "valid.tif")
+    np.testing.assert_array_equal(valid[after != 0], after[after != 0])
+    near = np.zeros(SIZE, bool)
+    near[88:144, 112:168] = True  # the buffer of 12 m is one block
+    assert (valid[near & (after == 0)] == 2).mean() > 0.9
+    assert not valid[~near & (after == 0)].any()
 
 
 def test_掩膜随影像一起平移(tmp_path: Path) -> None:
@@ -55,8 +80,7 @@ def test_掩膜随影像一起平移(tmp_path: Path) -> None:
     mask = np.zeros((512, 512), np.uint8)
     mask[203:243, 298:348] = 2  # where the after image shows it, 3 px lower and 2 px further left
     with_masks(data, world, after=mask)
-    done = call_cli("compare", world.before, world.after, "--out", out)
-    assert done.code == 0, done.text
+    compare(world, out, own_clouds=False)
     valid = read_raster(out / "work" / "align" / "valid.tif")
     assert (valid[200:240, 300:350] == 2).mean() > 0.95
     assert (valid == 2).sum() == 40 * 50

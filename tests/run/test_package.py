@@ -244,7 +244,7 @@ def test_the_bureau_keeps_all_patches_and_empty_forms(paths: RunPaths) -> None:
 
 def test_the_readme_says_where_nothing_was_found_and_how_much_was_seen(paths: RunPaths) -> None:
     text = (paths.delivery / "readme.txt").read_text(encoding="utf-8-sig")
-    told = "本期未见需核查的图斑，两期均可观测 50.0%；“未见”不等于没有变化。"
+    told = "看得见的土地上本期未见需核查的图斑，两期均可观测 50.0%；“未见”不等于没有变化。"
     assert f"{C} {NAMES[C]}：{told}" in text
     assert "1 个图斑不在任何乡镇范围内" in text
     own = (folder(paths, A) / "readme.txt").read_text(encoding="utf-8-sig")

@@ -82,12 +82,12 @@ def test_做完的运行没有事可做(project: Project) -> None:
 
 
 def test_changed_setting_is_named_by_its_dotted_key(project: Project) -> None:
-    project.write("settings:\n  detect:\n    thresholds: {noise_quantile: 0.99}")
+    project.write("settings:\n  detect:\n    thresholds: {noise_quantile: 0.95}")
     assert "不需要重算" in project.call("why", "align").out
     why = project.call("why", "detect")
     assert why.code == 0
     assert "detect.thresholds.noise_quantile" in why.out
-    assert "0.999 → 0.99" in why.out
+    assert "0.99 → 0.95" in why.out
     planned = project.call("run", "--dry-run").out.splitlines()
     assert "不运行" in planned[0]
     assert "将运行" in planned[1]

@@ -130,7 +130,7 @@ def test_only_what_was_seen_wholly_is_100_percent(ratio: float, shown: str) -> N
 
 
 def test_a_probability_is_never_printed_without_its_caveat() -> None:
-    assert fact(usual(), "变化概率") == "0.87（未校准，仅供排序参考）"
+    assert fact(usual(), "变化概率") == "0.87（由影像统计推出，仅供排序参考）"
 
 
 def test_only_townships_that_may_be_named_are_named() -> None:

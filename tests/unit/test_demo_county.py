@@ -24,7 +24,7 @@ BEFORE, AFTER = "2024-05-06", "2024-10-18"
 FAINT = 2.0
 
 
-def make(data: Path, seed: int = 11, size: int = 512) -> subprocess.CompletedProcess[str]:
+def make(data: Path, seed: int = 21, size: int = 512) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", str(SCRIPT), "--data", str(data),
          "--seed", str(seed), "--size", str(size)],

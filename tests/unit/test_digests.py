@@ -43,6 +43,8 @@ def write_points(path: Path, epsg: int = 4526) -> Path:
             "shift_col_px": [1.5, 1.25, None],
             "quality": [8.0, 9.0, None],
             "is_used": [True, True, False],
+            "is_check": [False, True, False],
+            "residual_px": [0.05, 0.1, None],
             "window_px": [64, 64, 64],
             "geometry": [Point(0, 0), Point(1, 1), Point(2, 2)],
         },

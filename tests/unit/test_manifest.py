@@ -45,6 +45,8 @@ def finished_stage(folder: Path) -> StageManifest:
             "shift_col_px": [0.5],
             "quality": [8.0],
             "is_used": [True],
+            "is_check": [False],
+            "residual_px": [0.1],
             "window_px": [64],
             "geometry": [Point(0, 0)],
         },

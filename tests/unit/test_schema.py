@@ -28,6 +28,8 @@ def tie_points(n: int = 3, **columns: Any) -> gpd.GeoDataFrame:
         "shift_col_px": np.linspace(1.0, 2.0, n),
         "quality": np.full(n, 8.0),
         "is_used": [True] * n,
+        "is_check": [False] * n,
+        "residual_px": np.full(n, 0.1),
         "window_px": [64] * n,
         "geometry": [Point(i, i) for i in range(n)],
     }
@@ -71,7 +73,11 @@ def test_conforming_table_has_no_findings() -> None:
 
 
 def test_nulls_are_legal_where_registered() -> None:
-    table = tie_points(quality=[8.0, np.nan, 7.0], shift_row_px=[None, None, None])
+    table = tie_points(
+        quality=[8.0, np.nan, 7.0],
+        shift_row_px=[None, None, None],
+        residual_px=[0.1, None, np.nan],
+    )
     assert check_table(table, TIE_POINTS, "测试") == []
 
 

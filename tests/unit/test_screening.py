@@ -219,12 +219,16 @@ def test_shares_are_written_half_up() -> None:
 
 PIPELINE = ROOT / "pipeline"
 CORE = [
-    p for name in ("rules", "change", "patches") for p in sorted((PIPELINE / name).glob("*.py"))
+    p for name in ("rules", "change", "patches") for p in sorted((PIPELINE / name).rglob("*.py"))
 ]
-EVALUATION = {"pipeline.patches.accuracy", "pipeline.patches.planted", "pipeline.io.truth"}
+ANSWERS = {"pipeline.patches.planted", "pipeline.io.truth"}
 """The only modules that know the planted answers; they score results and make none."""
-EVALUATORS = {"evaluate"}
-"""The only stages that may use them."""
+EVALUATION = ANSWERS | {"pipeline.patches.accuracy"}
+"""Those and the measure of agreement with labels."""
+EVALUATORS = ("evaluate",)
+"""The only stages that may use the planted answers (beginning of the name)."""
+LABEL_STAGES = {"train", "train_data", "train_runs", "effect"}
+"""Besides them, these measure against labels that a user gives; no comparison uses them."""
 
 
 def module_name(path: Path) -> str:
@@ -253,13 +257,18 @@ def test_the_core_reads_no_file_and_knows_no_planted_answer(path: Path) -> None:
 
 
 def test_only_the_evaluation_uses_the_planted_answers() -> None:
-    stages = sorted((PIPELINE / "stages").glob("*.py"))
-    users = {path.stem for path in stages if imported(path) & EVALUATION}
-    assert {name for name in users if not name.startswith(tuple(EVALUATORS))} == set()
+    stages = sorted((PIPELINE / "stages").rglob("*.py"))
+    others = [path for path in stages if not path.stem.startswith(EVALUATORS)]
+    assert len(others) < len(stages)
+    assert {path.stem for path in others if imported(path) & ANSWERS} == set()
+    measuring = {f"pipeline.stages.{path.stem}" for path in stages if path not in others}
+    measuring |= {f"pipeline.stages.{name}" for name in LABEL_STAGES} | EVALUATION
+    users = {path.stem for path in others if imported(path) & measuring}
+    assert users <= LABEL_STAGES
 
 
 def test_the_screening_never_mentions_the_answers() -> None:
-    for path in sorted((PIPELINE / "rules").glob("*.py")):
+    for path in sorted((PIPELINE / "rules").rglob("*.py")):
         assert "truth" not in path.read_text(encoding="utf-8").lower()
 
 
