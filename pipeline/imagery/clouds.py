@@ -69,7 +69,9 @@ class CloudParams(Frozen):
         1.6, gt=1, description="云至少多亮：0 为两期都有的最暗地物，1 为两期都有的最亮地物（99.5%）"
     )
     min_excess: float = Field(0.8, gt=0, description="云至少比另一期同一处亮多少，单位同上")
-    rim_excess: float = Field(0.22, gt=0, description="云的淡边至少比另一期同一处亮多少，单位同上")
+    rim_excess: float = Field(
+        0.22, gt=0, description="云的淡边在每个波段至少比另一期同一处亮多少，单位同上"
+    )
     rim_m: float = Field(96, ge=0, description="云的淡边最宽多少米")
     max_colour: float = Field(
         0.35, gt=0, description="云的颜色最多偏离白色多少（可见光波段之间的相对差）"
@@ -372,5 +374,7 @@ def _wider(mask: Bools, steps: int) -> Bools:
     if steps < 1 or not mask.any():
         return mask
     reach = np.arange(-steps, steps + 1)
-    disc = reach[:, None] ** 2 + reach[None, :] ** 2 <= (steps + 0.5) ** 2
+    # A quarter, not half: one step is the four neighbours, which is 0.7 to 1 blocks outward from an
+    # edge in any direction; with the diagonal ones it would be up to 1.4.
+    disc = reach[:, None] ** 2 + reach[None, :] ** 2 <= (steps + 0.25) ** 2
     return np.asarray(ndimage.binary_dilation(mask, disc))

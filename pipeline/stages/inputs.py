@@ -58,7 +58,7 @@ def read_sample(
                 "两期影像都有数据的像元太少，无法统计。",
                 value=f"抽到 {sample.before.shape[1]} 个像元",
                 allowed=f"至少 {MIN_SAMPLE_PIXELS} 个",
-                advice="核对两期影像是否真的覆盖同一地方，以及无效值设置。",
+                advice="核对两期影像是否真的覆盖同一地方，以及无效值、云掩膜和配准残差。",
             )
         )
     return sample

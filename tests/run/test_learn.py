@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -58,23 +59,52 @@ def test_too_few_judgements_give_no_proposal(closed_county: Path, configs: Path)
     assert "还没有提出建议" in refused.text
 
 
-def test_signed_judgements_of_own_patches_are_read(closed_county: Path, configs: Path) -> None:
-    """Counted from the bureau's own form, which is what was signed."""
-    done = call(closed_county, configs, "propose")
-    books = closed_county / "runs" / "demo" / "statistics" / "T02_judged.csv"
-    assert books.is_file()
-    words = done.text.split("真实变化 ")[1]
-    n_real, n_false = int(words.split(" ")[0]), int(words.split("伪变化 ")[1].split(" ")[0])
+def judge_own(data: Path, judgement: str, detail: str) -> int:
+    """Sign every patch of our own on the bureau's form so; returns how many there are."""
+    form = data / "returns" / "demo" / "bureau" / "judgements.xlsx"
+    book = openpyxl.load_workbook(form)
+    sheet = book.worksheets[0]
+    header = next(row for row in sheet.iter_rows() if any(c.value == "patch_id" for c in row))
+    at = {str(cell.value): cell.column for cell in header if cell.value}
+    signed = {"judgement": judgement, "judgement_detail": detail, "judgement_basis": "实地核查"}
+    signed |= {"judged_by": "韩立", "reviewed_by": "秦明", "judged_date": "2024-11-22"}
+    own = [
+        row
+        for row in range(header[0].row + 1, sheet.max_row + 1)
+        if sheet.cell(row, at["source"]).value == "自主提取"
+    ]
+    for row in own:
+        for name, column in at.items():
+            if name in signed or name.startswith("recognised_"):
+                sheet.cell(row, column).value = signed.get(name)
+    book.save(form)
+    return len(own)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "detail", "real", "false"),
+    [("违法用地", "工矿商服", 1, 0), ("其他用地", "伪变化", 0, 1), ("其他用地", "其他", 0, 0)],
+)
+def test_signed_judgements_of_own_patches_are_read(
+    closed_county: Path, configs: Path, tmp_path: Path, judgement: str, detail: str,
+    real: int, false: int,
+) -> None:  # fmt: skip
+    """Counted from the bureau's own form, which is what was signed, and found again in T12."""
+    data = tmp_path / "data"
+    shutil.copytree(closed_county, data)
+    n_own = judge_own(data, judgement, detail)
+    assert n_own > 0
+    closed = call_cli("close", "--run", "demo", "--data", data, "--config-dir", configs)
+    assert closed.code == 0, closed.text
     table = pd.read_csv(
-        closed_county / "runs" / "demo" / "statistics" / "T12_list.csv", encoding="utf-8-sig"
+        data / "runs" / "demo" / "statistics" / "T12_list.csv", encoding="utf-8-sig"
     )
-    own = table[(table["来源"] == "自主提取") & table["合法性判定"].notna()]
-    false = own["二级类"].isin(["伪变化", "实地未变化", "边角细缝"])
-    unclear = (own["合法性判定"] == "其他用地") & ~own["二级类"].isin(
-        ["伪变化", "实地未变化", "边角细缝", "设施农用地", "临时用地", "农村道路"]
-    )
-    assert (n_real, n_false) == (int((~false & ~unclear).sum()), int(false.sum()))
-    assert n_real > 0
+    own = table[(table["来源"] == "自主提取") & table["图斑编号"].notna()]
+    assert own["判定（县局签署）"].tolist() == [judgement] * n_own
+    assert own["二级类"].tolist() == [detail] * n_own
+    done = call(data, configs, "propose")
+    assert done.code == 0, done.text
+    assert f"真实变化 {real * n_own} 个，伪变化 {false * n_own} 个" in done.text
 
 
 @pytest.mark.usefixtures("many_judged")

@@ -69,7 +69,7 @@ def test_own_cloud_rules_hide_more_beside_a_supplied_cloud_and_never_less(tmp_pa
     valid = read_raster(out / "work" / "align" / "valid.tif")
     np.testing.assert_array_equal(valid[after != 0], after[after != 0])
     near = np.zeros(SIZE, bool)
-    near[88:144, 112:168] = True  # the buffer of 12 m is one block
+    near[88:144, 120:160] = near[96:136, 112:168] = True  # the buffer of 12 m is one block
     assert (valid[near & (after == 0)] == 2).mean() > 0.9
     assert not valid[~near & (after == 0)].any()
 

@@ -90,7 +90,8 @@ def raw(out: Path) -> NDArray[np.bool_]:
 @pytest.mark.slow
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (0.6, -0.4), (1.7, 1.2)])
 def test_swapped_dates_find_the_same_raw_change(tmp_path: Path, shift: tuple[float, float]) -> None:
-    world = make_pair(tmp_path, (320, 400), boxes=BOXES, shift=shift)
+    # noise above what resampling overshoots beside an edge: that rim is there one way only
+    world = make_pair(tmp_path, (320, 400), boxes=BOXES, shift=shift, noise=0.01)
     swapped = World(world.after, world.before, world.truth, world.roles)
     for name, pair in (("there", world), ("back", swapped)):
         compare(pair, tmp_path / name)
