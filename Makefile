@@ -120,8 +120,8 @@ lint: setup ## 静态检查：格式、类型、导入方向、配置、规则�
 
 check: lint test ## 静态检查和测试
 
-test: setup ## 测试（10 分钟以内）
-	@$(TESTS) -m "not slow and not faults and not qgis"
+test: setup ## 测试（10 分钟以内；两个进程）
+	@$(TESTS) -n 2 --dist loadfile -m "not slow and not faults and not qgis"
 
 test-slow: setup ## 长时间测试
 	@$(TESTS) -m slow
