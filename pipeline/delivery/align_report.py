@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from pipeline.scene import ROLES_ZH
+
 CODES_ZH = {
     "observed": ("可观测", "#dfeee2"),
     "nodata": ("无影像", "#b9c0c9"),
@@ -16,17 +18,6 @@ CODES_ZH = {
 }
 """Name and colour of everything that `valid.tif` says, in its order."""
 DATES_ZH = {"valid_before": "变化前", "valid_after": "变化后", "valid": "两期合计"}
-ROLES_ZH = {
-    "coastal": "海岸蓝",
-    "blue": "蓝",
-    "green": "绿",
-    "red": "红",
-    "rededge": "红边",
-    "nir": "近红外",
-    "swir1": "短波红外1",
-    "swir2": "短波红外2",
-    "pan": "全色",
-}
 KINDS_ZH = {"none": "未改正", "shift": "整体平移", "affine": "仿射", "field": "局部位移场"}
 MAP_PX = 420
 GOOD_PX, FAIR_PX = 0.2, 0.5
