@@ -1,6 +1,6 @@
 """Trains the construction network on demo counties and writes `configs/models/construction.onnx`.
 
-    python scripts/train_construction.py --work /tmp/construction [--steps 12000]
+    python scripts/train_construction.py --work FOLDER [--steps 12000]
 
 Needs the extra `train`. Nothing but the demo generator is looked at: counties as the product itself
 aligns them (seeds 100-120), and varied ones (`training_counties`, seeds 201-232). Seeds under 100

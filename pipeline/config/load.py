@@ -38,6 +38,12 @@ def load_kind_codes() -> dict[int, str]:
     return {int(columns["value"]): code for code, columns in table.attributes.items()}
 
 
+def construction_like_kinds() -> list[str]:
+    """Codes of change kinds that are construction, or of which that is not known."""
+    table = load_codes(CHANGE_KIND_CODES)
+    return [code for code, told in table.attributes.items() if told["is_construction"] in ("1", "")]
+
+
 def load_run(path: Path, data_dir: Path | None = None) -> RunConfig:
     """The configuration of a run, with its county's code, name and layers filled in.
 

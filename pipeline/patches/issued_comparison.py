@@ -38,7 +38,6 @@ class ComparedRun:
     """`DROPPED` rows."""
     reason_labels: Mapping[str, str]
     """Drop reason → Chinese label."""
-    pixel_area_m2: float
 
 
 def compare_issued(run: ComparedRun, issued_ids: Sequence[str], matching: Matching) -> pd.DataFrame:
@@ -77,8 +76,7 @@ def _issued_rows(
     rows = []
     for at, (issued_id, patch) in enumerate(official.iterrows()):
         # Pixels are turned into area by the ratio of this very outline, so that both compare.
-        pixels = int(matching.pixels.n_pixels[at])
-        per_pixel = float(patch["area_m2"]) / pixels if pixels else run.pixel_area_m2
+        per_pixel = float(patch["area_m2"]) / int(matching.pixels.n_pixels[at])
         is_seen = bool(matching.is_seen[at])
         state = MATCHED if is_seen else UNOBSERVED if patch["observed_ratio"] == 0.0 else MISSED
         row: dict[str, Any] = dict.fromkeys(_COLUMNS) | {

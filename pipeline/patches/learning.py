@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.patches.intervals import wilson
 from pipeline.schema.model import Frozen
 
 CLIP = 1e-4
 """Probabilities are kept this far from 0 and 1: a logit of infinity teaches nothing."""
 ROUNDS = 50
-Z_95 = 1.959964
 
 
 class ReturnsParams(Frozen):
@@ -106,6 +106,8 @@ def propose(
         limit, removed = base.min_probability, 0
     proposed = base.model_copy(update={"min_probability": limit})
     lost = int((found[is_real] < limit).sum())
+    lost_share = wilson(lost, n_real)
+    assert lost_share is not None  # there is a minimum sample
     return Proposal(
         current,
         proposed,
@@ -113,7 +115,7 @@ def propose(
         n_false,
         removed,
         lost,
-        _wilson_upper(lost, n_real),
+        lost_share[1],
         _error(probability, is_real),
         _error(found, is_real),
     )
@@ -143,13 +145,6 @@ def _platt(logit: NDArray[np.float64], is_real: NDArray[np.bool_]) -> tuple[floa
 
 def _error(probability: NDArray[np.float64], is_real: NDArray[np.bool_]) -> float:
     return float(np.mean((probability - is_real) ** 2))
-
-
-def _wilson_upper(part: int, whole: int) -> float:
-    share, z2 = part / whole, Z_95 * Z_95
-    centre = share + z2 / (2 * whole)
-    spread = Z_95 * np.sqrt(share * (1 - share) / whole + z2 / (4 * whole * whole))
-    return float((centre + spread) / (1 + z2 / whole))
 
 
 def _logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -94,8 +94,6 @@ def _simplified(raw: NDArray[np.object_], tolerance: float) -> NDArray[np.object
 
 def _scaled_to(outlines: NDArray[np.object_], area: NDArray[np.float64]) -> NDArray[np.object_]:
     """Outlines scaled about their centroids to the given areas, if they are nearly that large."""
-    if outlines.size == 0:
-        return outlines
     centre = shapely.get_coordinates(shapely.centroid(outlines))
     found = shapely.area(outlines)
     is_near = np.abs(found - area) <= MAX_RESCALING * area

@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from pipeline.change.linear import SCORE_MAX, SCORE_UNOBSERVED
-from pipeline.config.load import CHANGE_KIND_CODES, load_codes
+from pipeline.config.load import construction_like_kinds
 from pipeline.grid import Grid, PixelWindow
 from pipeline.io.rasters import read_grid, read_window
 from pipeline.io.vectors import read_layer
@@ -69,8 +69,7 @@ def find_cells(context: StageContext, params: AuditParams) -> Cells:
 def _reported(context: StageContext, cells: Cells) -> NDArray[np.int64]:
     """Cells in which the run's own construction-like patches have enough area."""
     patches = read_layer(context.paths.extract_patches, PATCHES)
-    kinds = load_codes(CHANGE_KIND_CODES).attributes
-    like = [code for code, told in kinds.items() if told["is_construction"] in ("1", "")]
+    like = construction_like_kinds()
     is_own = patches["source"].isin(["detected", "both"]) & patches["change_kind"].isin(like)
     outlines = np.asarray(patches.geometry[is_own].to_numpy(), dtype=object)
     if not outlines.size:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, load_codes
+from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, construction_like_kinds, load_codes
 from pipeline.config.models import ImageInput, RunConfig, Settings
 from pipeline.delivery.accuracy_page import AccuracyPage, render_accuracy
 from pipeline.errors import Finding, InputError
@@ -161,7 +161,9 @@ def evaluate_truth(
     own = read_grid(out / "change.tif").crs
     if truth.crs != own:
         raise _other_crs(data / TRUTH_FILE, truth.crs, own)
-    judged = judge_planted(out, truth, _construction_like()).trimmed(settings.evaluate.worst_count)
+    judged = judge_planted(out, truth, construction_like_kinds()).trimmed(
+        settings.evaluate.worst_count
+    )
     told = figures(judged, settings.evaluate) | detector_figures(beside)
     if finished is not None:
         dropped = read_layer(finished.extracted, DROPPED)
@@ -188,12 +190,6 @@ def _write(out: Path, told: dict[str, Any], judged: Judged, subject: str) -> Non
     )
     replace_text(out / REPORT_NAME, json_text(told))
     replace_text(out / PAGE_NAME, render_accuracy(page))
-
-
-def _construction_like() -> list[str]:
-    """Codes of change kinds that are construction, or of which that is not known."""
-    table = load_codes(CHANGE_KIND_CODES)
-    return [code for code, told in table.attributes.items() if told["is_construction"] in ("1", "")]
 
 
 def _other_crs(path: Path, found: Any, expected: Any) -> InputError:

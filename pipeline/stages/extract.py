@@ -129,7 +129,7 @@ def run(context: StageContext) -> StageReport:
     counts = _counts(grid, objects, kept, unobserved) | objects.explained.counts | matched_counts
     counts |= set_aside_counts(detected, reasons) | smoothing_counts(smoothed.raw)
     if issued is not None and matching is not None:
-        compared = matches(issued, matching, compared_run(kept, dropped, grid))
+        compared = matches(issued, matching, compared_run(kept, dropped))
         layers[ISSUED_MATCHES] = compared[list(ISSUED_MATCHES.fields)]
         counts |= match_counts(compared)
     notices = objects.explained.notices

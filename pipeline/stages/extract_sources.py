@@ -8,7 +8,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config.load import CODES_DIR, load_codes
-from pipeline.grid import Grid
 from pipeline.patches.issued import Detected, Matching
 from pipeline.patches.issued_comparison import (
     EXTRA,
@@ -55,10 +54,10 @@ def set_aside_counts(detected: Detected, reasons: NDArray[np.str_]) -> dict[str,
     return counts
 
 
-def compared_run(kept: gpd.GeoDataFrame, dropped: gpd.GeoDataFrame, grid: Grid) -> ComparedRun:
+def compared_run(kept: gpd.GeoDataFrame, dropped: gpd.GeoDataFrame) -> ComparedRun:
     """The run's patches and dropped objects, as `compare_issued` wants them."""
     labels = load_codes(CODES_DIR / "drop_reason.csv").labels
-    return ComparedRun(kept, dropped, labels, grid.pixel_area_m2)
+    return ComparedRun(kept, dropped, labels)
 
 
 def matches(issued: gpd.GeoDataFrame, matching: Matching, run: ComparedRun) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def run_of(table: pd.DataFrame) -> ComparedRun:
         geometry=[pixels(12, 13, 3, 6), pixels(13, 16, 3, 6)],
     )
     kept = gpd.GeoDataFrame(table, geometry=shapes)
-    return ComparedRun(kept, dropped, LABELS, GRID.pixel_area_m2)
+    return ComparedRun(kept, dropped, LABELS)
 
 
 def test_every_issued_patch_and_every_extra_one_has_its_row(matching: Matching) -> None:
