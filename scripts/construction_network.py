@@ -90,7 +90,7 @@ def scene_of(
     seen = valid == 0
     own = label.copy()
     own[~seen] = IGNORED
-    size = round(label.shape[0] / factor)
+    size = round(label.shape[0] / factor), round(label.shape[1] / factor)
     bands = []
     for image in pair:
         for band in image:
@@ -111,17 +111,19 @@ def scene_of(
     return Scene(np.stack(bands), own, places)
 
 
-def _shrunk(band: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    if band.shape[0] == size:
+def _shrunk(band: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """The band on `size` (rows, columns): averaged if that is fewer pixels, interpolated if more."""
+    if band.shape == size:
         return band
-    return np.asarray(cv2.resize(band, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+    way = cv2.INTER_AREA if size < band.shape else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(band, size[::-1], interpolation=way), np.float32)
 
 
-def _shrunk_label(label: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def _shrunk_label(label: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """The value with at least half of the pixel; pixels of which a smaller part was built are not
     learned from."""
-    best = np.full((size, size), 0.5, np.float32)
-    out = np.zeros((size, size), np.uint8)
+    best = np.full(size, 0.5, np.float32)
+    out = np.zeros(size, np.uint8)
     for value in np.unique(label):
         if value == 0:
             continue

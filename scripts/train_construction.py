@@ -33,6 +33,7 @@ from construction_network import (
     scene_of,
 )
 from numpy.typing import NDArray
+from real_backgrounds import Piece, background_scenes, cut_out, set_in
 from torch import Tensor, nn
 from torch.nn import functional
 from training_counties import CLASSES, aligned_county, make_training_county
@@ -40,12 +41,15 @@ from training_counties import CLASSES, aligned_county, make_training_county
 N_BUILT = 5
 """Classes after `none` that are construction."""
 SIDE_PX, BATCH = 128, 16
-ALIGNED_SHARE, AIMED_SHARE, GONE_SHARE, SAME_DATE_SHARE = 0.5, 0.55, 0.2, 0.06
+REAL_SHARE, SET_IN_SHARE, MOST_PIECES = 0.3, 0.7, 8
+"""Of the windows, those of real ground; of these, those into which constructions are set."""
+ALIGNED_SHARE, AIMED_SHARE, GONE_SHARE, SAME_DATE_SHARE = 0.55, 0.55, 0.2, 0.06
 HARD_SHARE, LEAST_HARD, MOST_HARD = 0.2, 200, 600
 AIMS = (0.26, 0.26, 0.08, 0.07, 0.10, 0.09, 0.07, 0.07)
 BUILT_WEIGHT = 1.5
 PEAK_RATE, LEAST_RATE, WARM_UP = 2.5e-3, 1e-5, 100
 AVERAGING = 0.995
+KEPT_EVERY = 500
 CORE_PX, HALO_PX = 512, 32
 GSD_RANGE_M = (1.5, 6.0)
 
@@ -62,9 +66,20 @@ def main() -> None:
     network = ConstructionNetwork(len(CLASSES)).to(memory_format=torch.channels_last)
     if given.start:
         network.load_state_dict(torch.load(given.start))
-    network = train(network, (aligned, varied), given.steps, rng)
-    torch.save(network.state_dict(), given.work / "construction.pt")
-    write_network(network, given.out)
+    images = sorted(given.backgrounds.glob("*.tif"))[: given.dates] if given.backgrounds else []
+    real = background_scenes(images, given.work, rng)
+    kept = given.work / "construction.pt"
+    network = train(network, Ground(aligned, varied, real), given.steps, rng, kept)
+    write_network(network, given.out, _training(given, images))
+
+
+def _training(given: argparse.Namespace, images: list[Path]) -> str:
+    """What was learned from, for the card."""
+    told = f"示例县生成程序（scripts/train_construction.py，种子 {given.aligned}、{given.varied}）"
+    if not images:
+        return f"{told}；没有用任何真实影像"
+    names = "、".join(path.stem for path in images)
+    return f"{told}；真实底图（公有领域，其间没有建设，只作反例和衬底）：{names}"
 
 
 def _arguments() -> argparse.Namespace:
@@ -76,6 +91,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--aligned", default="100-120", help="经产品配准的示例县的种子")
     parser.add_argument("--varied", default="201-232", help="变化了材质、地块和相机的示例县的种子")
+    parser.add_argument("--backgrounds", type=Path, help="同一地点、其间没有建设的公有影像的文件夹")
+    parser.add_argument("--dates", type=int, default=4, help="其中最早的几期用来训练")
     parser.add_argument("--start", type=Path, help="从这个权重文件（.pt）接着训练")
     return parser.parse_args()
 
@@ -108,16 +125,18 @@ def _scenes(work: Path, way: str, seed: int, rng: np.random.Generator) -> list[S
 
 def train(
     network: ConstructionNetwork,
-    counties: tuple[list[list[Scene]], list[list[Scene]]],
+    ground: Ground,
     steps: int,
     rng: np.random.Generator,
+    kept: Path,
 ) -> ConstructionNetwork:
-    """The network with its weights averaged over the last few hundred steps."""
+    """The network with its weights averaged over the last few hundred steps; these are kept in a
+    file now and then, and at the end."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-4)
     weight = torch.tensor([1.0] + [BUILT_WEIGHT] * (len(CLASSES) - 1))
     mean = {name: value.clone().float() for name, value in network.state_dict().items()}
-    windows = Windows(counties, rng)
+    windows = Windows(ground, rng)
     for step in range(steps):
         warm = min(1.0, (step + 1) / WARM_UP)
         for group in optimiser.param_groups:
@@ -143,9 +162,26 @@ def train(
             mean[name].mul_(keeps).add_(value.float(), alpha=1 - keeps)
         if step % 100 == 0:
             print(f"{step}/{steps} {loss.item():.4f}", flush=True)
-    own = network.state_dict()
-    network.load_state_dict({name: value.to(own[name].dtype) for name, value in mean.items()})
+        if step % KEPT_EVERY == KEPT_EVERY - 1:
+            torch.save(_as(network, mean), kept)
+    network.load_state_dict(_as(network, mean))
+    torch.save(network.state_dict(), kept)
     return network
+
+
+def _as(network: ConstructionNetwork, values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The values in the number types of the network's own."""
+    own = network.state_dict()
+    return {name: value.to(own[name].dtype) for name, value in values.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What windows are drawn from: per county or pair its scenes, the finest first."""
+
+    aligned: list[list[Scene]]
+    varied: list[list[Scene]]
+    real: list[list[Scene]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,16 +190,16 @@ class Drawn:
 
     scene: Scene
     first_pixel: tuple[int, int]
-    is_aligned: bool
+    is_true: bool
+    """Light, air and place as they are delivered: not to be disturbed much."""
+    is_real: bool
 
 
 class Windows:
     """Batches of windows; the ones learned worst come again (hard examples, Shrivastava 2016)."""
 
-    def __init__(
-        self, counties: tuple[list[list[Scene]], list[list[Scene]]], rng: np.random.Generator
-    ) -> None:
-        self._counties, self._rng = counties, rng
+    def __init__(self, ground: Ground, rng: np.random.Generator) -> None:
+        self._ground, self._rng = ground, rng
         self._hard: list[Drawn] = []
         self._last: list[Drawn] = []
 
@@ -177,7 +213,7 @@ class Windows:
                 window, label = _same_date(window, label, rng)
             pixels.append(window)
             labels.append(label)
-            strengths.append(0.25 if drawn.is_aligned and rng.random() < 0.75 else 1.0)
+            strengths.append(0.25 if drawn.is_true and rng.random() < 0.75 else 1.0)
             self._last.append(drawn)
         stacked = torch.from_numpy(np.stack(pixels)), torch.from_numpy(np.stack(labels)).long()
         return *stacked, torch.tensor(strengths)
@@ -187,18 +223,43 @@ class Windows:
         aim: int | tuple[int, int] | None = None
         if len(self._hard) >= LEAST_HARD and rng.random() < HARD_SHARE:
             again = self._hard[rng.integers(len(self._hard))]
-            scene, aim, is_aligned = again.scene, again.first_pixel, again.is_aligned
+            scene, aim, is_true, is_real = (
+                again.scene,
+                again.first_pixel,
+                again.is_true,
+                again.is_real,
+            )
+        elif self._ground.real and rng.random() < REAL_SHARE:
+            pair = self._ground.real[rng.integers(len(self._ground.real))]
+            scene, is_true, is_real = pair[rng.integers(len(pair))], True, True
         else:
-            is_aligned = bool(rng.random() < ALIGNED_SHARE)
-            county = self._counties[0 if is_aligned else 1]
-            scenes = county[rng.integers(len(county))]
-            at_2m = rng.random() < (0.75 if is_aligned else 0.3)
-            scene = scenes[0] if at_2m else scenes[1 + rng.integers(len(scenes) - 1)]
+            is_real, is_true = False, bool(rng.random() < ALIGNED_SHARE)
+            scene = self._of_county(is_true, 0.75 if is_true else 0.3)
             if rng.random() < AIMED_SHARE:
-                is_gone = not is_aligned and rng.random() < GONE_SHARE
+                is_gone = not is_true and rng.random() < GONE_SHARE
                 aim = int(rng.choice(len(AIMS), p=AIMS)) + 1 + GONE * is_gone
         window, label, first_pixel = draw_window(scene, SIDE_PX, rng, aim)
-        return window, label, Drawn(scene, first_pixel, is_aligned)
+        if is_real:
+            if rng.random() < 0.5:
+                window = np.concatenate([window[4:], window[:4]])
+            set_in(window, label, self._pieces() if rng.random() < SET_IN_SHARE else [], rng)
+        return window, label, Drawn(scene, first_pixel, is_true, is_real)
+
+    def _of_county(self, is_aligned: bool, finest_share: float) -> Scene:
+        rng = self._rng
+        counties = self._ground.aligned if is_aligned else self._ground.varied
+        scenes = counties[rng.integers(len(counties))]
+        is_finest = rng.random() < finest_share
+        return scenes[0] if is_finest else scenes[1 + rng.integers(len(scenes) - 1)]
+
+    def _pieces(self) -> list[Piece]:
+        rng, pieces = self._rng, []
+        for _ in range(int(rng.integers(1, MOST_PIECES + 1))):
+            scene = self._of_county(bool(rng.random() < 0.5), 0.2)
+            piece = cut_out(scene, int(rng.choice(len(AIMS), p=AIMS)) + 1, rng)
+            if piece is not None:
+                pieces.append(piece)
+        return pieces
 
     def remember(self, losses: Tensor) -> None:
         """Keep the two worst windows of the last batch, `losses` `(n,)`."""
@@ -230,7 +291,7 @@ class _Shipped(nn.Module):
         return torch.cat([built, share[:, 1:]], 1).clamp(0, 1)
 
 
-def write_network(network: ConstructionNetwork, path: Path) -> None:
+def write_network(network: ConstructionNetwork, path: Path, training: str) -> None:
     """The network as ONNX with its card inside (`pipeline.change.learned.card`)."""
     network.eval()
     side = CORE_PX + 2 * HALO_PX
@@ -253,8 +314,7 @@ def write_network(network: ConstructionNetwork, path: Path) -> None:
         "core_px": CORE_PX,
         "halo_px": HALO_PX,
         "licence": "与本程序相同",
-        "training": "demo generator only（scripts/train_construction.py，种子 100–120、201–232）；"
-        "没有用任何真实影像",
+        "training": training,
     }
     model = onnx.load(str(path))
     entry = model.metadata_props.add()

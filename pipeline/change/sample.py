@@ -46,6 +46,21 @@ class PairSample:
     before: NDArray[Any]
     after: NDArray[Any]
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether a detector that does not care about the order of the dates takes them the other
+        way round: the date of lower band means goes first, so that a pair and the same pair with
+        its dates swapped give the same numbers to the last bit."""
+        means = [
+            [float(band.mean(dtype=np.float64)) for band in d] for d in (self.before, self.after)
+        ]
+        return means[0] > means[1]
+
+    @property
+    def turned(self) -> PairSample:
+        """The dates the other way round."""
+        return PairSample(self.after, self.before)
+
 
 def sample_plan(height: int, width: int, params: SampleParams) -> tuple[list[Tile], LatticeStep]:
     """The blocks to read and the pixel step inside them."""

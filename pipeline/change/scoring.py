@@ -52,6 +52,8 @@ class LinearScorer:
 
     statistic: LinearStatistic
     calibration: Calibration
+    is_turned: bool = False
+    """Whether the statistic takes the after date first (`PairSample.is_turned`)."""
 
     @property
     def halo_px(self) -> int:
@@ -61,9 +63,10 @@ class LinearScorer:
     def score(self, tile: Tile, sources: Mapping[str, RasterWindow]) -> Scored:
         """See `Scorer`."""
         rows, cols = tile.core_slices
-        before, after = (sources[date].array[:, rows, cols] for date in ("before", "after"))
+        dates = ("after", "before") if self.is_turned else ("before", "after")
+        first, second = (sources[date].array[:, rows, cols] for date in dates)
         valid = sources["valid"].array[0, rows, cols]
-        return Scored(score_pixels(self.statistic, self.calibration, before, after, valid))
+        return Scored(score_pixels(self.statistic, self.calibration, first, second, valid))
 
 
 @dataclass(frozen=True, eq=False)

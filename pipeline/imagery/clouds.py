@@ -167,6 +167,15 @@ class _Light:
 
 
 @dataclass(frozen=True, eq=False)
+class _Decided:
+    """What one date's objects come to."""
+
+    cloud: Bools
+    shadow: Bools
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class _Bright:
     """A bright object and the share of its rim that is sharp."""
 
@@ -196,11 +205,18 @@ def find_clouds(
     known = [(view.state == CLOUD) | more.cloud for view, more in zip(views, network, strict=True)]
     hidden = [_drawn(objects, more) for objects, more in zip(bright, known, strict=True)]
     clear = both & ~hidden[0] & ~hidden[1]
-    first, second = (
+    found = [
         _date_clouds(
             lights[k], bright[k], NetworkMask(known[k], network[k].shadow), clear, (size, params)
         )
         for k in (0, 1)
+    ]
+    masks = [
+        _codes(light, one, view.state == CLOUD, (size, params))
+        for light, one, view in zip(lights, found, views, strict=True)
+    ]
+    first, second = (
+        DateClouds(codes, one.candidates) for codes, one in zip(masks, found, strict=True)
     )
     return first, second
 
@@ -305,8 +321,8 @@ def _date_clouds(
     known: NetworkMask,
     clear: Bools,
     how: tuple[BlockSize, CloudParams],
-) -> DateClouds:
-    """Decide one date's objects, then draw clouds, shadows, saturation with their buffers."""
+) -> _Decided:
+    """Which of one date's objects are clouds, and where their shadows lie."""
     size, params = how
     is_dark = clear & (light.darkening >= params.min_darkening)
     labels, _ = ndimage.label(known.cloud, SQUARE)
@@ -329,7 +345,7 @@ def _date_clouds(
         _candidate(one, match, is_cloud, size)
         for one, match, is_cloud in zip(bright, matches, counts, strict=False)
     )
-    return DateClouds(_codes(light, cloud, shadow, how), candidates)
+    return _Decided(cloud, shadow, candidates)
 
 
 def _is_told_by_shadow(
@@ -349,12 +365,12 @@ def _candidate(one: _Bright, match: ShadowMatch, is_cloud: bool, size: BlockSize
 
 
 def _codes(
-    light: _Light,
-    cloud: Bools,
-    shadow: Bools,
-    how: tuple[BlockSize, CloudParams],
+    light: _Light, decided: _Decided, supplied: Bools, how: tuple[BlockSize, CloudParams]
 ) -> NDArray[np.uint8]:
+    """Draw clouds, shadows, saturation with their buffers. A `supplied` cloud is taken as it is
+    given, without rim or buffer: whoever drew it has settled how much was seen."""
     size, params = how
+    cloud, shadow = decided.cloud & ~supplied, decided.shadow
     near = _wider(cloud, size.steps(params.rim_m))
     rim = near & light.is_seen & (light.veil >= params.rim_excess)
     cloud = ndimage.binary_fill_holes(ndimage.binary_propagation(cloud, SQUARE, mask=rim | cloud))

@@ -53,7 +53,7 @@ class TiePointParams(Frozen):
     min_points: int = Field(4, ge=3, description="建立配准关系所需的最少一致点数")
     min_agreement: float = Field(0.5, gt=0, le=1, description="一致点占可用点的最低比例")
     negligible_shift_px: float = Field(
-        0.1, ge=0, description="小于此值的平移不做重采样：插值的损失大于所得"
+        0.2, ge=0, description="小于此值的平移不做重采样：插值的损失大于所得"
     )
     most_complex_model: RegistrationKind = Field(
         "field",

@@ -76,22 +76,30 @@ def fit_detector(context: StageContext, name: str, pair: Pair) -> tuple[Scorer, 
 
 
 def _calibrated(
-    context: StageContext, pair: Pair, statistic: LinearStatistic
+    context: StageContext, sample: PairSample, statistic: LinearStatistic, *, is_turned: bool
 ) -> tuple[Scorer, Told]:
-    values = statistic_of_sample(statistic, pair.sample.before, pair.sample.after)
+    """`sample` is in the order that the statistic takes."""
+    values = statistic_of_sample(statistic, sample.before, sample.after)
     threshold = find_threshold(values, statistic.freedom, context.run.settings.detect.thresholds)
     told = {
         "threshold": asdict(threshold),
         "statistic": {
+            "first_date": "after" if is_turned else "before",
             "centre": statistic.centre.tolist(),
             "forms": statistic.forms.tolist(),
         },
     }
-    return LinearScorer(statistic, Calibration(threshold.value, threshold.steepness)), told
+    calibration = Calibration(threshold.value, threshold.steepness)
+    return LinearScorer(statistic, calibration, is_turned), told
 
 
-def _reweighted(context: StageContext, pair: Pair, fit: ReweightedFit) -> tuple[Scorer, Told]:
-    scorer, told = _calibrated(context, pair, fit.statistic)
+def _reweighted(
+    context: StageContext, pair: Pair, fit_to: Callable[[PairSample], ReweightedFit]
+) -> tuple[Scorer, Told]:
+    is_turned = pair.sample.is_turned
+    sample = pair.sample.turned if is_turned else pair.sample
+    fit = fit_to(sample)
+    scorer, told = _calibrated(context, sample, fit.statistic, is_turned=is_turned)
     return scorer, told | {
         "iterations": fit.iterations,
         "is_converged": fit.is_converged,
@@ -101,17 +109,17 @@ def _reweighted(context: StageContext, pair: Pair, fit: ReweightedFit) -> tuple[
 
 def _irmad(context: StageContext, pair: Pair) -> tuple[Scorer, Told]:
     settings = context.run.settings.detect.irmad
-    return _reweighted(context, pair, fit_irmad(pair.sample, settings, context.local.map))
+    return _reweighted(context, pair, lambda s: fit_irmad(s, settings, context.local.map))
 
 
 def _sfa(context: StageContext, pair: Pair) -> tuple[Scorer, Told]:
     settings = context.run.settings.detect.sfa
-    return _reweighted(context, pair, fit_sfa(pair.sample, settings, context.local.map))
+    return _reweighted(context, pair, lambda s: fit_sfa(s, settings, context.local.map))
 
 
 def _cva(context: StageContext, pair: Pair) -> tuple[Scorer, Told]:
     lines = [BandFit(**band) for band in pair.fit["radiometry"]["bands"]]
-    return _calibrated(context, pair, fit_cva(pair.sample, lines))
+    return _calibrated(context, pair.sample, fit_cva(pair.sample, lines), is_turned=False)
 
 
 def _learned(context: StageContext, pair: Pair) -> tuple[Scorer, Told]:

@@ -254,6 +254,8 @@ def test_dates_swapped_give_the_same_patches(tmp_path: Path) -> None:
     world = make_pair(tmp_path, (256, 320), boxes=BOXES)
     compare(world, tmp_path / "there")
     compare(replace(world, before=world.after, after=world.before), tmp_path / "back")
+    scores = [tmp_path / name / "score.tif" for name in ("there", "back")]
+    assert scores[0].read_bytes() == scores[1].read_bytes()
     there, back = (read_raster(tmp_path / name / "change.tif") == 1 for name in ("there", "back"))
     assert (there & back).sum() / (there | back).sum() > 0.97
 

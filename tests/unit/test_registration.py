@@ -175,7 +175,9 @@ def test_negligible_shifts_are_not_worth_an_interpolation() -> None:
     assert small.is_established
     # what is left then is the shift itself
     assert small.residual_px == pytest.approx(np.hypot(0.06, 0.05), abs=0.03)
-    taken, _ = fit_registration(lattice((0.10, -0.05)), PARAMS, 10.0, GRID)
+    near, _ = fit_registration(lattice((0.17, -0.09)), PARAMS, 10.0, GRID)
+    assert near.kind == "none"
+    taken, _ = fit_registration(lattice((0.20, -0.09)), PARAMS, 10.0, GRID)
     assert taken.kind == "shift"
 
 
