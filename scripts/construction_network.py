@@ -112,7 +112,7 @@ def scene_of(
 
 
 def _shrunk(band: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """The band on `size` (rows, columns): averaged if that is fewer pixels, interpolated if more."""
+    """The band on `size` (rows, columns): averaged to fewer pixels, interpolated to more."""
     if band.shape == size:
         return band
     way = cv2.INTER_AREA if size < band.shape else cv2.INTER_LINEAR
@@ -120,15 +120,15 @@ def _shrunk(band: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.floa
 
 
 def _shrunk_label(label: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The value with at least half of the pixel; pixels of which a smaller part was built are not
-    learned from."""
+    """The value with at least half of the pixel; pixels of which nearly half was built are not
+    learned from (were all mixed pixels left out, outlines would grow by a pixel)."""
     best = np.full(size, 0.5, np.float32)
     out = np.zeros(size, np.uint8)
     for value in np.unique(label):
         if value == 0:
             continue
         share = _shrunk((label == value).astype(np.float32), size)
-        out[(share > (0.0 if value == IGNORED else 0.15)) & (out == 0)] = IGNORED
+        out[(share > (0.0 if value == IGNORED else 0.38)) & (out == 0)] = IGNORED
         more = share >= best
         best[more], out[more] = share[more], value
     return out

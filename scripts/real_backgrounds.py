@@ -141,13 +141,13 @@ def _place(
         seen = values + rng.normal(0, 0.12, (4, 1, 1)).astype(np.float32)
         ground += piece.cover * (seen - ground)
     told = np.where(piece.cover >= 0.5, piece.value if is_built else 0, 0)
-    label[at] = np.where((piece.cover > 0.12) & (piece.cover < 0.5), IGNORED, told)
+    label[at] = np.where((piece.cover > 0.38) & (piece.cover < 0.5), IGNORED, told)
 
 
 def _other_paint(values: Pixels, rng: np.random.Generator) -> Pixels:
     """Another material in the same pattern: lighter or darker, a little other in colour."""
     gain = np.exp(rng.normal(0, 0.25))
-    tint = rng.normal(0, 0.6) + rng.normal(0, 0.25, (4, 1, 1))
+    tint = rng.normal(0, 0.5) + rng.normal(0, 0.25, (4, 1, 1))
     return np.asarray(values * gain + tint, np.float32)
 
 

@@ -1,11 +1,12 @@
-"""Trains the construction network on demo counties and writes `configs/models/construction.onnx`.
+"""Trains the construction network and writes `configs/models/construction.onnx`.
 
-    python scripts/train_construction.py --work FOLDER [--steps 12000]
+    python scripts/train_construction.py --work FOLDER --backgrounds NAIP [--steps 14000]
 
-Needs the extra `train`. Nothing but the demo generator is looked at: counties as the product itself
-aligns them (seeds 100-120), and varied ones (`training_counties`, seeds 201-232). Seeds under 100
-are never used: 1-5 and 11-15 are for acceptance, 61-68 for choosing the thresholds. The same seeds
-and steps on the same machine and torch give the same weights; made counties stay in `--work`.
+Needs the extra `train`. It learns from demo counties as the product itself aligns them
+(`--aligned`), from varied ones (`training_counties`), and, if `--backgrounds` is given, from real
+ground on which nothing was built (`real_backgrounds`). Demo seeds under 100 are never used: 1-5 and
+11-15 are for acceptance, 61-68 for choosing the thresholds. The same seeds and steps on the same
+machine and torch give the same weights; made counties stay in `--work`.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ SIDE_PX, BATCH = 128, 16
 REAL_SHARE, SET_IN_SHARE, MOST_PIECES = 0.3, 0.7, 8
 """Of the windows, those of real ground; of these, those into which constructions are set."""
 ALIGNED_SHARE, AIMED_SHARE, GONE_SHARE, SAME_DATE_SHARE = 0.55, 0.55, 0.2, 0.06
-HARD_SHARE, LEAST_HARD, MOST_HARD = 0.2, 200, 600
+HARD_SHARE, LEAST_HARD, MOST_HARD = 0.25, 200, 800
 AIMS = (0.26, 0.26, 0.08, 0.07, 0.10, 0.09, 0.07, 0.07)
-BUILT_WEIGHT = 1.5
+BUILT_WEIGHT = 1.2
 PEAK_RATE, LEAST_RATE, WARM_UP = 2.5e-3, 1e-5, 100
 AVERAGING = 0.995
 KEPT_EVERY = 500

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ class ConstructionParams(Frozen):
     use_network: bool = Field(
         True, description="是否使用建设判别网络；不用时凡变成裸露地面的都列为疑似建设"
     )
+    looks: Literal[1, 2, 4, 8] = Field(
+        8, description="每个窗口换几个方向（旋转、镜像）看，取平均：越多误报越少，也越慢"
+    )
     min_probability: float = Field(
         0.4, gt=0, lt=1, description="像元计入疑似建设的概率下限（建设判别网络）"
     )
@@ -48,6 +52,8 @@ class ConstructionModel:
     """Of the network's bands among those of the pair."""
     kinds: tuple[int, ...]
     """Pixel value of `configs/codes/change_kind.csv` of every class after the first."""
+    looks: int
+    """See `ConstructionParams`."""
     is_built: tuple[bool, ...]
     """Whether such a class is construction; the network's first class is all of these."""
 
@@ -62,7 +68,7 @@ def trace_tile(
     pixels = PairPixels(
         sources["before"].array[bands], sources["after"].array[bands], valid, tile.padded
     )
-    classes = infer(params.network, params.scaling, pixels, tile.core)
+    classes = infer(params.network, params.scaling, pixels, tile.core, params.looks)
     traces = traces_of(classes, params)
     traces[:, valid[tile.core_slices] != 0] = 0
     return TileOutput({"traces": traces})

@@ -276,6 +276,40 @@ def burn(components: Components, window: PixelWindow, out: NDArray[np.uint8], va
     _burn_runs(components.by_row, (window.row0, window.col0), out, value)
 
 
+@njit(nogil=True, cache=True)
+def _burn_runs_from(
+    index: RowIndex,
+    origin: tuple[int, int],
+    out: NDArray[np.uint8],
+    plane: NDArray[np.uint8],
+    least: NDArray[np.uint8],
+    values: tuple[int, int],
+) -> None:
+    """Set the pixels of `out` to the first of `values` where `plane` reaches the component's own
+    `least`, to the second where it does not."""
+    row0, col0 = origin
+    for row in range(out.shape[0]):
+        for run in range(index.row_offsets[row0 + row], index.row_offsets[row0 + row + 1]):
+            limit = least[index.component[run]]
+            begin = max(index.runs[1, run] - col0, 0)
+            for col in range(begin, min(index.runs[2, run] - col0, out.shape[1])):
+                out[row, col] = values[0] if plane[row, col] >= limit else values[1]
+
+
+def burn_from(
+    components: Components,
+    window: PixelWindow,
+    out: NDArray[np.uint8],
+    plane: NDArray[np.uint8],
+    least: NDArray[np.uint8],
+    values: tuple[int, int],
+) -> None:
+    """Like `burn`, but the first of `values` only where `plane` `(y, x)` is at least the number in
+    `least` `(component,)`, the second elsewhere in a component."""
+    _require_covering(components, window, out)
+    _burn_runs_from(components.by_row, (window.row0, window.col0), out, plane, least, values)
+
+
 def _require_covering(components: Components, window: PixelWindow, array: NDArray[Any]) -> None:
     """Refuse a window outside the mask, or an array of another shape than its window."""
     if window.clip(components.height, components.width) != window:

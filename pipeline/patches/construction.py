@@ -14,6 +14,9 @@ from pydantic import Field
 
 from pipeline.schema.model import Frozen
 
+FULL = 255
+"""Stored probability 1."""
+
 IN_CHANGE_SHARE = 0.5
 """From this share of an object inside the change mask on, it is part of that change."""
 
@@ -29,6 +32,12 @@ class ConstructionWeightParams(Frozen):
     min_mean_probability: float = Field(
         0.5, gt=0, lt=1, description="疑似建设图斑内各像元建设概率平均值的下限"
     )
+    outline_share: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="图斑边界处的建设概率下限，与该图斑平均建设概率之比：越大边界越紧",
+    )
     min_change: float = Field(
         0.01,
         ge=0,
@@ -43,6 +52,19 @@ def is_construction(
     """Whether objects `(object,)` weigh enough, in all and for their size."""
     mean = weight_m2 / area_m2
     return (weight_m2 >= params.min_weight_m2) & (mean >= params.min_mean_probability)
+
+
+def outline_levels(
+    weight_m2: NDArray[np.float64], area_m2: NDArray[np.float64], params: ConstructionWeightParams
+) -> NDArray[np.uint8]:
+    """Stored probability at which each object `(object,)` ends, 0-255.
+
+    A sure object ends where its probability has fallen from near 1 to about two thirds, a faint one
+    keeps all its pixels: at one level for all, sure objects carry a rim of mixed pixels (on
+    generated counties a quarter too large at 1,000 m², half at 400).
+    """
+    mean = weight_m2 / area_m2
+    return np.floor(np.clip(mean * params.outline_share, 0, 1) * FULL).astype(np.uint8)
 
 
 def is_unchanged(

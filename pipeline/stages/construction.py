@@ -41,6 +41,7 @@ def fit_construction(
         scaling,
         positions,
         tuple(int(kind["value"]) for kind in kinds),
+        params.looks,
         tuple(kind["is_construction"] == "1" for kind in kinds),
     )
 
@@ -57,6 +58,7 @@ def told_of_network(model: ConstructionModel) -> dict[str, Any]:
         "sha256": model.network.digest,
         "offset": model.scaling.offset.tolist(),
         "gain": model.scaling.gain.tolist(),
+        "looks": model.looks,
     }
 
 

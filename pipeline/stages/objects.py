@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.change.construction import BUILT, FULL
+from pipeline.change.construction import BUILT
 from pipeline.change.extraction import MaskJob, mask_tile, planes_tile
 from pipeline.change.linear import SCORE_MAX
 from pipeline.grid import Grid, PixelWindow, tiles
@@ -20,8 +21,20 @@ from pipeline.io.reports import read_json
 from pipeline.io.strips import strips
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.patches.classed import FAINT, LIKELY, OTHER, ClassedBuilder, ClassedComponents
-from pipeline.patches.components import ComponentBuilder, Components, ComponentSums, burn
-from pipeline.patches.construction import IN_CHANGE_SHARE, is_construction, is_unchanged
+from pipeline.patches.components import (
+    ComponentBuilder,
+    Components,
+    ComponentSums,
+    burn,
+    burn_from,
+)
+from pipeline.patches.construction import (
+    FULL,
+    IN_CHANGE_SHARE,
+    is_construction,
+    is_unchanged,
+    outline_levels,
+)
 from pipeline.patches.kinds import BUILT_KINDS
 from pipeline.patches.measures import minimum_pixels
 from pipeline.stages.context import StageContext
@@ -58,19 +71,49 @@ def find_objects(context: StageContext, grid: Grid) -> ClassedComponents:
     """
     min_pixels = minimum_pixels(context.run.settings.extract.patches, grid)
     masks = _read_masks(context, grid)
-    classes = np.zeros(len(masks.built), np.int32)
-    if len(masks.built):
-        classes = _judge(context, grid, masks)
+    n_built = len(masks.built)
+    judged = _Judged(np.zeros(n_built, np.int32), np.zeros(n_built, np.uint8))
+    if n_built:
+        judged = _judge(context, grid, masks)
     of_change = OTHER if is_told(context) else LIKELY
     builder = ClassedBuilder(grid.width)
-    chosen = {value: masks.built.select(classes == value) for value in (FAINT, LIKELY)}
-    for window, changed in masks.strips():
+    faint, likely = (judged.classes == value for value in (FAINT, LIKELY))
+    faint_ones, likely_ones = masks.built.select(faint), masks.built.select(likely)
+    for window, changed, planes in _with_planes(context, grid, masks, "提取：勾绘对象"):
         mask = changed * np.uint8(of_change)
         burn(masks.lost, window, mask, OTHER)
-        for value, components in chosen.items():
-            burn(components, window, mask, value)
+        burn(faint_ones, window, mask, FAINT)
+        burn_from(likely_ones, window, mask, planes["built"], judged.levels[likely], (LIKELY, 0))
         builder.add_strip(window.row0, mask)
     return builder.finish(min_pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What the built components come to, `(component,)` each."""
+
+    classes: NDArray[np.int32]
+    """0 where one goes back to the change mask."""
+    levels: NDArray[np.uint8]
+    """Stored probability at which it ends."""
+
+
+def _with_planes(
+    context: StageContext, grid: Grid, masks: _Masks, label: str
+) -> Iterator[tuple[PixelWindow, NDArray[np.uint8], dict[str, NDArray[Any]]]]:
+    """Strip by strip the change mask (0, 1) and the stored `built` and `score`."""
+    sources = {
+        "built": Source(str(context.paths.detect_traces), (BUILT + 1,)),
+        "score": Source(str(context.paths.detect_score), (1,)),
+    }
+    job = TileJob(planes_tile, sources, None)
+    cut = tiles(grid.height, grid.width, context.tile_px)
+    outputs = run_tiles(job, cut, context.tiled, context.progress(label))
+    for (row0, layers), (window, changed) in zip(
+        strips(outputs, grid.width), masks.strips(), strict=True
+    ):
+        assert row0 == window.row0
+        yield window, changed, layers
 
 
 def _read_masks(context: StageContext, grid: Grid) -> _Masks:
@@ -92,22 +135,12 @@ def _read_masks(context: StageContext, grid: Grid) -> _Masks:
     return _Masks(grid.width, changed, built.finish(), lost.finish())
 
 
-def _judge(context: StageContext, grid: Grid, masks: _Masks) -> NDArray[np.int32]:
-    """Class of every built component `(component,)`; 0 where it goes back to the change mask."""
+def _judge(context: StageContext, grid: Grid, masks: _Masks) -> _Judged:
+    """What each built component is, and where it ends."""
     weight, score, inside = (ComponentSums(masks.built) for _ in range(3))
-    sources = {
-        "built": Source(str(context.paths.detect_traces), (BUILT + 1,)),
-        "score": Source(str(context.paths.detect_score), (1,)),
-    }
-    job = TileJob(planes_tile, sources, None)
-    cut = tiles(grid.height, grid.width, context.tile_px)
-    outputs = run_tiles(job, cut, context.tiled, context.progress("提取：判别建设"))
-    for (row0, layers), (window, changed) in zip(
-        strips(outputs, grid.width), masks.strips(), strict=True
-    ):
-        assert row0 == window.row0
-        weight.add_window(window, layers["built"])
-        score.add_window(window, layers["score"])
+    for window, changed, planes in _with_planes(context, grid, masks, "提取：判别建设"):
+        weight.add_window(window, planes["built"])
+        score.add_window(window, planes["score"])
         inside.add_window(window, changed)
     weight_m2 = weight.totals.astype(np.float64) * (grid.pixel_area_m2 / FULL)
     is_in_change = inside.totals >= IN_CHANGE_SHARE * masks.built.n_pixels
@@ -117,4 +150,4 @@ def _judge(context: StageContext, grid: Grid, masks: _Masks) -> NDArray[np.int32
     is_built = is_construction(weight_m2, area_m2, params)
     classes = np.where(is_built, LIKELY, np.where(is_in_change, 0, FAINT)).astype(np.int32)
     classes[is_unchanged(mean_change, params)] = 0
-    return classes
+    return _Judged(classes, outline_levels(weight_m2, area_m2, params))

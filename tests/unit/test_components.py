@@ -12,6 +12,7 @@ from pipeline.patches.components import (
     Components,
     ComponentSums,
     burn,
+    burn_from,
     find_components,
 )
 
@@ -86,6 +87,16 @@ def test_selected_components_are_renumbered_in_the_same_order() -> None:
     assert chosen.n_pixels.tolist() == [2, 1]
     assert chosen.bbox.tolist() == [[0, 1, 0, 2], [2, 3, 0, 1]]
     assert chosen.first_row.tolist() == [0, 2]
+
+
+def test_each_component_ends_at_its_own_level() -> None:
+    found = find_components(THREE)
+    plane = np.array([[9, 5, 9, 5], [9, 9, 9, 4], [5, 9, 5, 5]], np.uint8)
+    out = np.full((3, 4), 7, np.uint8)
+    least = np.array([6, 5, 5], np.uint8)
+    burn_from(found, PixelWindow(0, 3, 0, 4), out, plane, least, (1, 0))
+    # first: 9 stays, 5 is below 6; second: 5 stays, 4 does not; what lies in none is as it was
+    assert out.tolist() == [[1, 0, 7, 1], [7, 7, 7, 0], [1, 7, 1, 1]]
 
 
 def test_burning_into_a_window_changes_only_pixels_of_components() -> None:

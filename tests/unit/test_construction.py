@@ -22,7 +22,12 @@ from pipeline.change.learned.network import parse_network
 from pipeline.config.load import CHANGE_KIND_CODES, CONSTRUCTION_NETWORK, load_codes
 from pipeline.grid import PixelWindow, RasterWindow, tiles
 from pipeline.io.models import read_network
-from pipeline.patches.construction import ConstructionWeightParams, is_construction, is_unchanged
+from pipeline.patches.construction import (
+    ConstructionWeightParams,
+    is_construction,
+    is_unchanged,
+    outline_levels,
+)
 from pipeline.patches.kinds import BUILT_KINDS
 from tests.network_factory import card, difference_network
 
@@ -41,6 +46,7 @@ def model() -> ConstructionModel:
         scaling,
         (0, 1, 2, 3),
         (11, 12, 20, 23),
+        4,
         (True, True, False, False),
     )
 
@@ -100,6 +106,12 @@ def test_weight_decides_in_all_and_for_the_size() -> None:
     params = ConstructionWeightParams(min_weight_m2=200.0, min_mean_probability=0.5)
     weight, area = np.array([199.9, 200.0, 5000.0, 5000.0]), np.array([300.0, 400.0, 1e4, 10_001])
     assert is_construction(weight, area, params).tolist() == [False, True, True, False]
+
+
+def test_a_sure_object_ends_higher_than_a_faint_one() -> None:
+    params = ConstructionWeightParams(outline_share=0.75)
+    weight, area = np.array([1000.0, 600.0, 0.0]), np.array([1000.0, 1000.0, 100.0])
+    assert outline_levels(weight, area, params).tolist() == [191, 114, 0]
 
 
 def test_what_did_not_change_was_not_built() -> None:

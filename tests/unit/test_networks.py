@@ -72,6 +72,17 @@ def test_result_does_not_depend_on_tiles_or_workers() -> None:
         assert over_tiles(network, images, tile_px, workers).tobytes() == whole.tobytes()
 
 
+def test_every_look_is_put_back_where_it_was() -> None:
+    network = parse_network(difference_network(), "net.onnx")
+    before, after, valid = pair(300, 420)
+    core = tiles(*valid.shape, 512)[0].core
+    pixels = PairPixels(before, after, valid, core)
+    scaling = fit_scaling(network.card, before.reshape(3, -1), after.reshape(3, -1))
+    once = infer(network, scaling, pixels, core)
+    for looks in (2, 4, 8):  # this network says the same of a pixel however it is turned
+        np.testing.assert_allclose(infer(network, scaling, pixels, core, looks), once, atol=1e-6)
+
+
 def test_windows_leave_no_seam_and_no_edge() -> None:
     """Against the same arithmetic over the whole, mirrored image at once."""
     network = parse_network(difference_network(), "net.onnx")

@@ -21,6 +21,8 @@ from pipeline.grid import PixelWindow
 
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation → standard deviation of a normal distribution."""
+OTHER_LOOKS = ((2, False), (0, True), (2, True), (1, False), (3, False), (1, True), (3, True))
+"""Quarter turns, and whether the window is mirrored after them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +89,18 @@ def scaled(pixels: NDArray[Any], scaling: InputScaling, date: int) -> NDArray[np
 
 
 def infer(
-    network: Network, scaling: InputScaling, pixels: PairPixels, core: PixelWindow
+    network: Network,
+    scaling: InputScaling,
+    pixels: PairPixels,
+    core: PixelWindow,
+    looks: int = 1,
 ) -> NDArray[np.float32]:
     """Probability per class of a tile's core, `(class, y, x)` float32.
 
-    Unobserved pixels enter as the middle value 0; windows whose core shows nothing are 0 without
-    being computed. `core` must begin on a multiple of `card.core_px` (tiles of 512 px do).
+    The mean of the first `looks` (1 to 8) ways to turn and mirror a window: what a network says by
+    accident of direction averages out. Unobserved pixels enter as the middle value 0; windows whose
+    core shows nothing are 0 without being computed. `core` must begin on a multiple of
+    `card.core_px` (tiles of 512 px do).
     """
     card = network.card
     out = np.zeros((len(card.classes), *core.shape), np.float32)
@@ -107,10 +115,28 @@ def infer(
             if np.all(pixels.valid[rows, cols]):
                 continue
             wanted = window.pad(card.halo_px)
-            result = network.run(*_window_inputs(scaling, pixels, wanted))
+            result = _looked_at(network, _window_inputs(scaling, pixels, wanted), looks)
             near = inside.slices_in(wanted)
             out[(slice(None), *inside.slices_in(core))] = result[(slice(None), *near)]
     return out
+
+
+def _looked_at(
+    network: Network, dates: tuple[NDArray[np.float32], NDArray[np.float32]], looks: int
+) -> NDArray[np.float32]:
+    """Mean probability per class of a square window over several ways to turn it."""
+    result = network.run(*dates)
+    for quarters, is_mirrored in OTHER_LOOKS[: looks - 1]:
+        before, after = (_turned(date, quarters, is_mirrored) for date in dates)
+        seen = network.run(before, after)
+        back = np.rot90(seen[:, :, ::-1] if is_mirrored else seen, -quarters, (1, 2))
+        result = result + back
+    return result / np.float32(looks) if looks > 1 else result
+
+
+def _turned(values: NDArray[np.float32], quarters: int, is_mirrored: bool) -> NDArray[np.float32]:
+    turned = np.rot90(values, quarters, (1, 2))
+    return np.ascontiguousarray(turned[:, :, ::-1] if is_mirrored else turned)
 
 
 def _window_inputs(
