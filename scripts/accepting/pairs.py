@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,12 @@ def run_swap(given: argparse.Namespace) -> int:
     if report["is_one_grid"]:
         report |= _differences(forth[0], back[0])
     raw = [_raw_patches(*one, given.min_area) for one in (forth, back)]
+    raw[1] = _moved_back(raw[1], given.out / "forth", forth[1])
     report |= {"n_forth": len(raw[0]), "n_back": len(raw[1])}
     shares = [_matched(raw[0], raw[1]), _matched(raw[1], raw[0])]
     report["matched"] = [round(share, 4) for share in shares]
-    report["holds"] = min(shares) >= (1.0 if report["is_one_grid"] else MIN_SHARE)
+    is_same = report.get("score_max_difference") == 0
+    report["holds"] = is_same or min(shares) >= MIN_SHARE
     write_report(given.out / "swap.json", report)
     for key, value in report.items():
         print(f"{key}: {value}")
@@ -55,6 +58,14 @@ def run_swap(given: argparse.Namespace) -> int:
 def _score(path: Path) -> tuple[np.ndarray, tuple[float, ...], tuple[int, ...]]:
     with rasterio.open(path) as dataset:
         return dataset.read(1), tuple(dataset.transform)[:6], dataset.shape
+
+
+def _moved_back(outlines: np.ndarray, forth: Path, transform: tuple[float, ...]) -> np.ndarray:
+    """Outlines on the other image's pixels, moved to where the first image shows the same."""
+    fit = json.loads((forth / "work" / "align" / "fit.json").read_text(encoding="utf-8"))
+    found = fit["registration"]
+    step = -found["shift_col_px"] * transform[0], -found["shift_row_px"] * transform[4]
+    return shapely.transform(outlines, lambda points: points + np.array(step))
 
 
 def _differences(forth: np.ndarray, back: np.ndarray) -> dict[str, Any]:
