@@ -147,7 +147,7 @@ def _place(
 def _other_paint(values: Pixels, rng: np.random.Generator) -> Pixels:
     """Another material in the same pattern: lighter or darker, a little other in colour."""
     gain = np.exp(rng.normal(0, 0.25))
-    tint = rng.normal(0, 0.5) + rng.normal(0, 0.25, (4, 1, 1))
+    tint = rng.normal(0, 0.75) + rng.normal(0, 0.25, (4, 1, 1))
     return np.asarray(values * gain + tint, np.float32)
 
 

@@ -42,7 +42,7 @@ from training_counties import CLASSES, aligned_county, make_training_county
 N_BUILT = 5
 """Classes after `none` that are construction."""
 SIDE_PX, BATCH = 128, 16
-REAL_SHARE, SET_IN_SHARE, MOST_PIECES = 0.3, 0.7, 8
+REAL_SHARE, SET_IN_SHARE, MOST_PIECES = 0.33, 0.85, 10
 """Of the windows, those of real ground; of these, those into which constructions are set."""
 ALIGNED_SHARE, AIMED_SHARE, GONE_SHARE, SAME_DATE_SHARE = 0.55, 0.55, 0.2, 0.06
 HARD_SHARE, LEAST_HARD, MOST_HARD = 0.25, 200, 800
