@@ -292,6 +292,7 @@ def _footer() -> str:
     return (
         "<footer>阻断：改正后才能继续。提示：程序照常继续，请核对。"
         "坐标为工作坐标系，X 向东、Y 向北，单位米；行号从 1 起，按源文件记录顺序。"
-        "全部问题见同一文件夹的 findings.csv，入库成功时带位置的另存为 findings.gpkg。"
+        "全部问题见同一文件夹的 findings.csv；findings.gpkg 用 QGIS 打开可逐处点查，"
+        "没有位置的在其中的 unplaced 表。"
         "本报告不改动原始数据。</footer>"
     )

@@ -30,6 +30,8 @@ class Encoding:
     """False if no encoding reads all bytes; they are then read with replacement characters."""
     note: str = ""
     """What had to be guessed or overruled, one Chinese sentence; empty if nothing."""
+    is_overruled: bool = False
+    """Whether an encoding that is stated somewhere was not followed."""
 
     @property
     def label(self) -> str:
@@ -78,23 +80,25 @@ def choose_encoding(
             overruled += f"{source}写的编码“{name.strip()[:20]}”不能识别，"
         elif codec and reads_all(cells, codec):
             note = f"{overruled}按{source}的 {Encoding(codec).label} 读取。" if overruled else ""
-            return Encoding(codec, note=note)
+            return Encoding(codec, note=note, is_overruled=bool(overruled))
         elif codec:
             overruled += f"{source}写的编码 {Encoding(codec).label} 与内容不符，"
     if not cells:
-        return Encoding("utf-8", note=overruled and f"{overruled}内容全是英文和数字，不受影响。")
+        note = overruled and f"{overruled}内容全是英文和数字，不受影响。"
+        return Encoding("utf-8", note=note, is_overruled=bool(overruled))
     return _guess(cells, overruled)
 
 
 def _guess(cells: Sequence[bytes], overruled: str) -> Encoding:
-    lead = overruled or "文件没有写明文字编码，"
+    lead, was_stated = overruled or "文件没有写明文字编码，", bool(overruled)
     readable = [codec for codec in ("utf-8", CHINESE) if reads_all(cells, codec)]
     if len(readable) == 2 and not _looks_chinese(cells, "utf-8"):
         readable.reverse()
     if readable:
         chosen = Encoding(readable[0])
-        return Encoding(chosen.codec, note=f"{lead}按全部内容判断为 {chosen.label}。")
-    return Encoding(CHINESE, is_sound=False, note=f"{lead}按 UTF-8 和 GBK 都读不通。")
+        note = f"{lead}按全部内容判断为 {chosen.label}。"
+        return Encoding(chosen.codec, note=note, is_overruled=was_stated)
+    return Encoding(CHINESE, False, f"{lead}按 UTF-8 和 GBK 都读不通。", was_stated)
 
 
 def reads_all(cells: Sequence[bytes], codec: str) -> bool:

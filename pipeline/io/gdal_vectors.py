@@ -10,8 +10,8 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
-from pyproj import CRS
-from pyproj.exceptions import CRSError
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
 
 from pipeline.errors import Finding, InputError
 
@@ -36,14 +36,18 @@ def geometries(wkb: Any, n: int) -> NDArray[np.object_]:
 
 
 def crs_of(stated: str | None) -> CRS | None:
-    """The CRS as the file has it; engineering (undefined) systems count as none."""
+    """The CRS as the file has it; engineering systems and unknown projections count as none."""
     if not stated:
         return None
     try:
         crs = CRS.from_user_input(stated)
-    except CRSError:
+        if not (crs.is_projected or crs.is_geographic):
+            return None
+        # A projection that nobody knows has a name and parameters, and still leads nowhere.
+        Transformer.from_crs(crs, crs.geodetic_crs)
+    except (CRSError, ProjError):
         return None
-    return crs if crs.is_projected or crs.is_geographic else None
+    return crs
 
 
 def unreadable(path: Path, value: str, what: str = "文件无法读取，可能已损坏。") -> InputError:

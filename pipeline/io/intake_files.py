@@ -11,7 +11,7 @@ from pipeline.io.runs import RunPaths
 
 FAILED_FOLDER = "intake_failed"
 """Beside the stages' folders: a stage that fails leaves nothing in its own."""
-REPORT_NAME, TABLE_NAME = "report.html", "findings.csv"
+REPORT_NAME, TABLE_NAME, PLACES_NAME = "report.html", "findings.csv", "findings.gpkg"
 
 
 def write_failed(
@@ -33,7 +33,7 @@ def write_report(path: Path, page: str) -> None:
 def discard_failed(paths: RunPaths) -> None:
     """Remove what an earlier, refused intake left: its problems are solved."""
     folder = paths.root / FAILED_FOLDER
-    for name in (REPORT_NAME, TABLE_NAME):
+    for name in (REPORT_NAME, TABLE_NAME, PLACES_NAME):
         (folder / name).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

@@ -70,7 +70,7 @@ def _encoding(path: Path, content: bytes, stated: str | None) -> tuple[Encoding,
         return encoding, []
     advice = "抽看几个中文名称；不对时在映射的 encoding: 里写明编码。"
     note = Finding(
-        "N-LAYER-ENCODING",
+        "N-LAYER-CPG" if encoding.is_overruled else "N-LAYER-ENCODING",
         encoding.note,
         path.name,
         encoding.label,

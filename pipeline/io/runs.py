@@ -195,6 +195,10 @@ class RunPaths:
         """The county's register (图斑台账), common to all its runs."""
         return self.root.parent.parent / "register" / f"{county_code}.gpkg"
 
+    def id_book(self, county_code: str) -> Path:
+        """The county's book of patch numbers (图斑编号簿), common to all its runs."""
+        return self.root.parent.parent / "register" / f"{county_code}_ids.sqlite"
+
     @property
     def receipts(self) -> Path:
         """One line per returned record: accepted or rejected, and why."""

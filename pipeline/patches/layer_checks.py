@@ -6,7 +6,7 @@ with tolerances. Nothing is cut or moved to remove an overlap: the overlay's own
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,6 +144,25 @@ def find_overlaps(geometry: Geometries, is_rival: PairFilter | None = None) -> O
     place = np.concatenate([np.empty((0, 2)), *places])
     order = np.lexsort((second, first, -area))
     return Overlaps(first[order], second[order], area[order], place[order])
+
+
+def find_twins(
+    geometry: Geometries, values: Sequence[Hashable]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Features that repeat an earlier one (same shape, same values), and the first of each kind."""
+    boxes = shapely.bounds(geometry)
+    _, where, counts = np.unique(boxes, axis=0, return_inverse=True, return_counts=True)
+    candidates = np.flatnonzero(counts[where.ravel()] > 1)
+    shapes = shapely.to_wkb(shapely.normalize(geometry[candidates]))
+    seen: dict[Hashable, int] = {}
+    later: list[int] = []
+    first: list[int] = []
+    for position, shape in zip(candidates.tolist(), shapes, strict=True):
+        earlier = seen.setdefault((shape, values[position]), position)
+        if earlier != position:
+            later.append(position)
+            first.append(earlier)
+    return np.array(later, np.int64), np.array(first, np.int64)
 
 
 def _neighbours(

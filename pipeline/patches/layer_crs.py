@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import shapely
@@ -21,6 +22,12 @@ DEGREE_M = 111_320.0
 """Length of a degree of latitude, metres; good enough to cut edges."""
 MAX_EDGE_M = 100.0
 """Edges that are straight in degrees are cut to this length before they are projected."""
+MAX_COORDINATE = 1e12
+"""Larger numbers are no coordinates in any system."""
+MAX_BEND_M = 1e-3
+"""An edge that bends by less between two projections is left as it is."""
+MAX_STEPS = 20_000
+"""Points that cutting adds to one geometry at most: 2,000 km of outline, longer than a county's."""
 CHINA_LON, CHINA_LAT = (72.0, 137.0), (2.0, 55.0)
 NORTHING_M = (1.0e5, 6.2e6)
 """Northings of China in a Gauss-Krüger zone."""
@@ -40,12 +47,24 @@ class Misfit:
     what_zh: str
     suggestion: int | None = None
     """EPSG code that fits, if one is clear."""
+    kind: MisfitKind = "zone"
+    is_swapped: bool = False
+    """Whether the first coordinate is the northern one."""
+
+
+MisfitKind = Literal["zone", "axes", "degrees"]
+
+
+def is_number(coordinates: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which coordinates can be meant: finite, and no filler such as -1.8e308."""
+    found: NDArray[np.bool_] = np.abs(coordinates) < MAX_COORDINATE
+    return found
 
 
 def robust_bounds(geometry: NDArray[np.object_]) -> Bounds | None:
     """Bounds without the outermost 1 % of the features on each side; None without coordinates."""
     boxes = shapely.bounds(geometry)
-    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    boxes = boxes[is_number(boxes).all(axis=1)]
     if not len(boxes):
         return None
     low = np.quantile(boxes[:, :2], 0.01, axis=0)
@@ -121,25 +140,26 @@ def find_misfit(bounds: Bounds, crs: CRS, near: tuple[float, float] | None) -> M
     if crs.is_geographic:
         return _misfit_in_degrees(x, y, near)
     if _is_degrees(x, y) and abs(x) > 1e-6:
-        return Misfit("坐标是经纬度（度），写明的却是投影坐标系。", GEOGRAPHIC)
+        return Misfit("坐标是经纬度（度），写明的却是投影坐标系。", GEOGRAPHIC, "degrees")
     if _is_degrees(y, x) and abs(x) > 1e-6:
-        return Misfit("坐标是纬度在前、经度在后的度数，写明的却是投影坐标系；请先对调 X、Y。")
+        what = "坐标是纬度在前、经度在后的度数，写明的却是投影坐标系；请先对调 X、Y。"
+        return Misfit(what, kind="axes", is_swapped=True)
     easting0 = _false_easting(crs)
     if easting0 is None or abs(x - easting0) <= MAX_OFFSET_M:
         return None
     if abs(y - easting0) <= MAX_OFFSET_M and NORTHING_M[0] < x < NORTHING_M[1]:
-        return Misfit("坐标轴颠倒：X 里是北坐标，Y 里是东坐标；请先对调 X、Y。")
+        what = "坐标轴颠倒：X 里是北坐标，Y 里是东坐标；请先对调 X、Y。"
+        return Misfit(what, kind="axes", is_swapped=True)
     return _misfit_of_zone(x, crs, near)
 
 
 def _misfit_in_degrees(x: float, y: float, near: tuple[float, float] | None) -> Misfit | None:
+    if _is_degrees(y, x) and not _is_degrees(x, y):
+        what = "坐标轴颠倒：X 里是纬度，Y 里是经度；请先对调 X、Y。"
+        return Misfit(what, kind="axes", is_swapped=True)
     if abs(x) <= 180 and abs(y) <= 90:
-        if _is_degrees(y, x) and not _is_degrees(x, y):
-            return Misfit("坐标轴颠倒：X 里是纬度，Y 里是经度；请先对调 X、Y。")
         return None
-    if _is_degrees(y, x):
-        return Misfit("坐标轴颠倒：X 里是纬度，Y 里是经度；请先对调 X、Y。")
-    return Misfit("坐标是米，写明的却是经纬度坐标系。", zone_epsg(x, near))
+    return Misfit("坐标是米，写明的却是经纬度坐标系。", zone_epsg(x, near), "degrees")
 
 
 def _misfit_of_zone(x: float, crs: CRS, near: tuple[float, float] | None) -> Misfit:
@@ -216,13 +236,47 @@ def fitting_crs(bounds: Bounds, target: CRS, footprint: Bounds) -> list[int]:
 def to_crs(geometry: NDArray[np.object_], source: CRS, target: CRS) -> NDArray[np.object_]:
     """Geometries in the target CRS; what can not be projected gets infinite coordinates.
 
-    Edges in degrees are cut to `MAX_EDGE_M` first, so that they stay where they were straight.
+    Edges that would bend are cut to `MAX_EDGE_M` first, so that they stay where they were straight:
+    those in degrees, and those of another projection (another zone, UTM).
     """
     if is_same_crs(source, target):
         return geometry
     if source.is_geographic and not target.is_geographic:
-        geometry = shapely.segmentize(geometry, MAX_EDGE_M / DEGREE_M)
+        geometry = _cut_edges(geometry, MAX_EDGE_M / DEGREE_M)
+    elif source.is_projected and _bends_edges(geometry, source, target):
+        geometry = _cut_edges(geometry, MAX_EDGE_M)
     return project_points(geometry, source, target)
+
+
+def _cut_edges(geometry: NDArray[np.object_], step: float) -> NDArray[np.object_]:
+    """Edges cut to a step; outlines far longer than a county's get fewer points than that."""
+    length = np.nan_to_num(shapely.length(geometry), posinf=0.0)
+    steps = np.maximum(step, length / MAX_STEPS)
+    # A line whose points all coincide has no edge, and GEOS refuses to cut it.
+    has_edge = length > 0
+    cut = geometry.copy()
+    cut[has_edge] = shapely.segmentize(geometry[has_edge], steps[has_edge])
+    return cut
+
+
+def _bends_edges(geometry: NDArray[np.object_], source: CRS, target: CRS) -> bool:
+    """Whether some long edge, moved by its ends, leaves its true course by more than a hair.
+
+    A zone with and without its number before the easting is the same projection: nothing bends.
+    """
+    points, owner = shapely.get_coordinates(geometry, return_index=True)
+    is_edge = (owner[1:] == owner[:-1]) & np.isfinite(points[1:] + points[:-1]).all(axis=1)
+    starts, ends = points[:-1][is_edge], points[1:][is_edge]
+    is_long = np.hypot(*(ends - starts).T) > MAX_EDGE_M
+    starts, ends = starts[is_long], ends[is_long]
+    transformer = Transformer.from_crs(source, target, always_xy=True)
+
+    def moved(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(transformer.transform(at[:, 0], at[:, 1]))
+
+    off = moved((starts + ends) / 2) - (moved(starts) + moved(ends)) / 2
+    off = off[np.isfinite(off).all(axis=1)]
+    return bool((np.hypot(off[:, 0], off[:, 1]) > MAX_BEND_M).any())
 
 
 def project_points(geometry: NDArray[np.object_], source: CRS, target: CRS) -> NDArray[np.object_]:

@@ -21,6 +21,14 @@ NULL_WORDS = frozenset({"", "null", "<null>", "<空>", "none", "nan", "n/a"})
 NULL_DATES = frozenset({"0", "00000000", "0000-00-00", "0000/00/00"})
 """What dbf files and forms hold for an empty date."""
 
+OPEN_WORDS = frozenset({"长期", "永久", "无限期", "长期有效", "永久有效", "至今"})
+"""What stands where a validity has no last day."""
+
+FIRST_DAY, LAST_DAY = "1949-10-01", "2100-12-31"
+"""Days of documents and images before or after these are slips of the pen."""
+LAST_END = "2200-12-31"
+"""Latest last day of a validity (rights of 70 years and more); a year 9999 stands for open."""
+
 M2_PER_UNIT: Mapping[str, Decimal] = {
     "m2": Decimal(1),
     "mu": Decimal(2000) / Decimal(3),
@@ -89,6 +97,18 @@ def parse_date(text: str) -> str | Invalid | None:
         ).isoformat()
     except ValueError:
         return INVALID
+
+
+def parse_end_date(text: str) -> str | Invalid | None:
+    """The last day of a validity as `parse_date` reads it; None for words that leave it open."""
+    return None if text in OPEN_WORDS else parse_date(text)
+
+
+def is_possible_day(day: str, *, ends: bool) -> bool:
+    """Whether an ISO day can be meant; `ends` for the last day of a validity."""
+    if ends and day.startswith("9999-"):
+        return True
+    return FIRST_DAY <= day <= (LAST_END if ends else LAST_DAY)
 
 
 def parse_number(text: str) -> Decimal | Invalid:

@@ -53,6 +53,8 @@ class Problem:
     def __post_init__(self) -> None:
         if self.code not in CODES:
             raise KeyError(f"error code {self.code!r} is not in pipeline.errors.CODES")
+        if self.code.startswith("E-") is not self.is_blocking:
+            raise ValueError(f"code {self.code} does not go with severity {self.severity}")
         if self.area is not None and self.place is None:
             (place,) = representative_places(np.array([self.area], dtype=object))
             object.__setattr__(self, "place", place)
@@ -119,10 +121,21 @@ def representative_places(geometry: NDArray[np.object_]) -> list[Place | None]:
         if shape is None or shape.is_empty:
             found.append(None)
             continue
-        centre = shapely.point_on_surface(shape) if shape.is_valid else shapely.centroid(shape)
-        x, y = float(shapely.get_x(centre)), float(shapely.get_y(centre))
-        found.append((x, y) if np.isfinite([x, y]).all() else None)
+        found.append(_place_on(shape))
     return found
+
+
+def _place_on(shape: BaseGeometry) -> Place | None:
+    """A point on a geometry, or among its corners that are numbers where some are not."""
+    corners = shapely.get_coordinates(shape)
+    is_number = np.isfinite(corners).all(axis=1)
+    if not is_number.any():
+        return None
+    if not is_number.all():
+        x, y = corners[is_number].mean(axis=0)
+        return float(x), float(y)
+    centre = shapely.point_on_surface(shape) if shape.is_valid else shapely.centroid(shape)
+    return float(shapely.get_x(centre)), float(shapely.get_y(centre))
 
 
 def ordered(problems: Iterable[Problem]) -> list[Problem]:
@@ -145,21 +158,29 @@ def ordered(problems: Iterable[Problem]) -> list[Problem]:
 def findings_table(problems: Sequence[Problem], crs_wkt: str | None) -> gpd.GeoDataFrame:
     """The FINDINGS layer of the problems that have a place, numbered as in the whole list."""
     placed = [(number, p) for number, p in enumerate(problems, start=1) if p.place is not None]
-    columns = {
-        "finding_no": np.array([number for number, _ in placed], np.int64),
-        "finding_code": _texts(p.code for _, p in placed),
-        "severity": _texts(p.severity.value for _, p in placed),
-        "layer_name": _texts(p.layer for _, p in placed),
-        "source_file": _texts(p.file for _, p in placed),
-        "source_row": pd.array([p.row for _, p in placed], dtype="Int64"),
-        "what_zh": _texts(p.what for _, p in placed),
-        "value_text": _texts(p.value or None for _, p in placed),
-        "allowed_text": _texts(p.allowed or None for _, p in placed),
-        "advice_zh": _texts(p.advice or None for _, p in placed),
-    }
     points = np.array([shapely.Point(p.place) for _, p in placed if p.place], dtype=object)
-    table = gpd.GeoDataFrame(columns, geometry=points, crs=crs_wkt)
-    return table[[*FINDINGS.fields, "geometry"]]
+    return gpd.GeoDataFrame(_finding_columns(placed), geometry=points, crs=crs_wkt)
+
+
+def unplaced_table(problems: Sequence[Problem]) -> pd.DataFrame:
+    """The problems of whole files and settings, so that the GeoPackage holds every problem."""
+    return _finding_columns([(n, p) for n, p in enumerate(problems, start=1) if p.place is None])
+
+
+def _finding_columns(numbered: Sequence[tuple[int, Problem]]) -> pd.DataFrame:
+    columns = {
+        "finding_no": np.array([number for number, _ in numbered], np.int64),
+        "finding_code": _texts(p.code for _, p in numbered),
+        "severity": _texts(p.severity.value for _, p in numbered),
+        "layer_name": _texts(p.layer for _, p in numbered),
+        "source_file": _texts(p.file for _, p in numbered),
+        "source_row": pd.array([p.row for _, p in numbered], dtype="Int64"),
+        "what_zh": _texts(p.what for _, p in numbered),
+        "value_text": _texts(p.value or None for _, p in numbered),
+        "allowed_text": _texts(p.allowed or None for _, p in numbered),
+        "advice_zh": _texts(p.advice or None for _, p in numbered),
+    }
+    return pd.DataFrame(columns)[list(FINDINGS.fields)]
 
 
 def areas_table(problems: Sequence[Problem], crs_wkt: str | None) -> gpd.GeoDataFrame:

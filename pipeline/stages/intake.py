@@ -8,7 +8,7 @@ analyst, in `intake_failed/` of the run, and nothing else is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import geopandas as gpd
@@ -27,7 +27,7 @@ from pipeline.io.vectors import write_layers
 from pipeline.patches.layer_crs import crs_label
 from pipeline.schema.absence import absent_layers
 from pipeline.schema.layer import LayerSpec
-from pipeline.schema.layers import FINDING_AREAS, FINDINGS
+from pipeline.schema.layers import FINDING_AREAS, FINDINGS, FINDINGS_UNPLACED
 from pipeline.schema.problems import (
     HEADER_ZH,
     Problem,
@@ -37,13 +37,14 @@ from pipeline.schema.problems import (
     merged_findings,
     ordered,
     summarised,
+    unplaced_table,
 )
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.schema.source_mapping import Codes, kinds_by_tblx
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.intake_coverage import Coverage
 from pipeline.stages.intake_image_facts import image_facts
-from pipeline.stages.intake_images import LABELS, CheckedImages, check_images
+from pipeline.stages.intake_images import LABELS, CheckedImages, Frame, check_images
 from pipeline.stages.intake_layers import Taken, take_layer
 from pipeline.stages.intake_look import Looked, check_grounds, look_at_images
 from pipeline.stages.intake_relations import check_relations
@@ -54,7 +55,10 @@ CODE_TABLES = {
     "township_kind": "township_kind",
     "road_class": "road_class",
     "permit_kind": "permit_kind",
+    "use_kind": "other_use",
+    "issued_theme": "theme",
     "patrol_grade": "patrol_grade",
+    "patrol_zone_kind": "patrol_zone_kind",
     "change_kind": "change_kind",
 }
 """Field → code table in `configs/codes` that its values come from."""
@@ -86,16 +90,18 @@ def run(context: StageContext) -> StageReport:
     problems = ordered([*images.problems, *looked.problems, *found.problems])
     content = _content(context.run, replace(found, problems=problems))
     page = render_intake(content)
-    if blocking := [p for p in problems if p.is_blocking]:
-        folder = write_failed(context.paths, HEADER_ZH, findings_rows(problems), page)
-        raise InputError(_with_place(merged_findings(blocking), folder.as_posix()))
-    crs_wkt = None if images.frame.crs is None else images.frame.crs.to_wkt()
     paths = context.paths
-    write_layers(paths.intake_layers, _tables(found.taken, images), crs_wkt)
+    crs_wkt = None if images.frame.crs is None else images.frame.crs.to_wkt()
     placed = {
         FINDINGS: findings_table(problems, crs_wkt),
         FINDING_AREAS: areas_table(problems, crs_wkt),
+        FINDINGS_UNPLACED: unplaced_table(problems),
     }
+    if blocking := [p for p in problems if p.is_blocking]:
+        folder = write_failed(paths, HEADER_ZH, findings_rows(problems), page)
+        write_layers(folder / paths.intake_findings.name, placed, crs_wkt)
+        raise InputError(_with_place(merged_findings(blocking), folder.as_posix()))
+    write_layers(paths.intake_layers, _tables(found.taken, images), crs_wkt)
     write_layers(paths.intake_findings, placed, crs_wkt)
     write_table(paths.intake_findings_csv, HEADER_ZH, findings_rows(problems))
     write_report(paths.intake_report, page)
@@ -105,23 +111,30 @@ def run(context: StageContext) -> StageReport:
 
 def _take_layers(context: StageContext, images: CheckedImages, looked: Looked) -> _Intake:
     """Every supplied layer, then what layers and images must agree on."""
+    progress = context.progress("入库：读取图层")
+    taken, facts, problems = take_layers(context.run, images.frame, progress)
+    coverage, found = check_grounds(context.run, images, looked, taken)
+    return _Intake(images, looked, taken, facts, [*problems, *found], coverage)
+
+
+def take_layers(
+    run: RunConfig, frame: Frame, progress: Callable[[int, int], None]
+) -> tuple[dict[str, Taken], dict[str, LayerFacts], list[Problem]]:
+    """The layers that a run names, what is known of each, and every problem of them."""
     codes = _load_codes()
     taken: dict[str, Taken] = {}
     facts: dict[str, LayerFacts] = {}
-    supplied = [name for name in REFERENCE_LAYERS if context.run.layers.get(name)]
+    supplied = [name for name in REFERENCE_LAYERS if run.layers.get(name)]
     problems = absent_layers(supplied)
-    progress = context.progress("入库：读取图层")
     for number, name in enumerate(supplied, start=1):
         layer, facts[name], found = take_layer(
-            REFERENCE_LAYERS[name], context.run.layers[name], images.frame, codes
+            REFERENCE_LAYERS[name], run.layers[name], frame, codes
         )
         problems += found
         if layer is not None:
             taken[name] = layer
         progress(number, len(supplied))
-    problems += check_relations(taken, context.run, images.frame)
-    coverage, found = check_grounds(context.run, images, looked, taken)
-    return _Intake(images, looked, taken, facts, [*problems, *found], coverage)
+    return taken, facts, problems + check_relations(taken, run, frame)
 
 
 def _load_codes() -> Codes:
@@ -147,7 +160,10 @@ def _with_place(findings: list[Finding], folder: str) -> list[Finding]:
     """The last finding tells where all of them can be read."""
     last = findings[-1]
     lead = f"{last.advice}\n" if last.advice else ""
-    text = f"{lead}    全部问题（含提示）见：{folder}/report.html 和 findings.csv"
+    text = (
+        f"{lead}    全部问题（含提示）见：{folder}/report.html 和 findings.csv；"
+        "位置用 QGIS 打开那里的 findings.gpkg"
+    )
     return [*findings[:-1], replace(last, advice=text)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from pipeline.stages.intake_layers import Taken
 
 OPEN_START, OPEN_END = "0000-00-00", "9999-99-99"
 """Compare before and after every ISO date."""
+
+MAX_SURVEY_YEARS = 2
+"""The survey of 31 December is published within a year: an older one is not the last."""
 
 _NOTICE = Severity.NOTICE
 
@@ -42,10 +46,12 @@ def check_versions(townships: Taken, run: RunConfig) -> list[Problem]:
     if not valid_on_after_date(townships, run).any():
         problems.append(
             Problem(
-                "E-LAYER-VALUE",
+                "E-LAYER-VALID",
                 "没有一个乡镇在后时相当天有效。",
                 "townships",
+                "、".join(dict.fromkeys(townships.files.tolist())),
                 value=f"后时相 {run.after.date}",
+                allowed="至少一个乡镇的起止日期包含后时相",
                 advice="核对起止日期字段（valid_from_date、valid_to_date）的映射。",
             )
         )
@@ -69,7 +75,7 @@ def _versions_twice(layer: Taken, name: str, codes: NDArray[np.object_]) -> list
         )
     )
     template = Problem(
-        "E-LAYER-DUPLICATE",
+        "E-LAYER-VERSION",
         f"{layer.spec.label_zh}的代码 {name} 在同一时期有两条以上。",
         allowed="同一代码的各个版本起止日期互不重叠",
         advice="一个乡镇分成几块时请先合并为一个多部件面；区划调整前后的版本请填起止日期。",
@@ -87,10 +93,10 @@ def check_validity_order(taken: Mapping[str, Taken]) -> list[Problem]:
         starts, ends = period_of(layer)
         positions = np.flatnonzero([s > e for s, e in zip(starts, ends, strict=True)])
         template = Problem(
-            "N-LAYER-VALUE",
+            "E-LAYER-PERIOD",
             "起始日期晚于截止日期，任何一天都不算有效。",
-            advice="核对两个日期是否填反。",
-            severity=_NOTICE,
+            allowed="起始日期不晚于截止日期",
+            advice="核对两个日期是否填反，改正后重新运行。",
         )
         values = [f"{starts[p]} 至 {ends[p]}" for p in positions]
         problems += layer.problems(template, positions, values)
@@ -105,6 +111,8 @@ def check_codes(taken: Mapping[str, Taken], run: RunConfig) -> list[Problem]:
         taken["townships"], "township_code", 6, {run.county_code}, "乡镇代码不在本县代码之下。"
     )
     known = set(taken["townships"].table["township_code"].dropna())
+    if not known:
+        return problems
     for name, column, what in (
         ("villages", "village_code", "村代码的前 9 位不是已有的乡镇代码。"),
         ("patrol_areas", "responsible_code", "巡查责任单位代码不是已有的乡镇代码。"),
@@ -118,7 +126,7 @@ def _outside(layer: Taken, column: str, width: int, known: set[str], what: str) 
     codes = object_values(layer.table[column])
     positions = np.flatnonzero([c is not None and c[:width] not in known for c in codes])
     template = Problem(
-        "N-LAYER-VALUE",
+        "N-LAYER-NEST",
         what,
         allowed="、".join(sorted(known)[:20]),
         advice="核对代码；区划调整过的，请补上旧版乡镇界线及起止日期。",
@@ -131,23 +139,43 @@ def check_vintage(taken: Mapping[str, Taken], run: RunConfig) -> list[Problem]:
     """The land survey must be the last one before the before date (DESIGN §4)."""
     if "land_use" not in taken or not len(taken["land_use"].table) or run.before.date is None:
         return []
-    layer, before = taken["land_use"], run.before.date.isoformat()
-    vintages = layer.table["vintage_date"]
-    found = []
-    if n_unknown := int(vintages.isna().sum()):
-        what = "地类图斑没有写明数据时点，无法判断是否早于前时相。"
-        advice = "在映射里写 vintage: YYYY-MM-DD（变更调查的标准时点，如 2023-12-31）。"
-        found.append((what, f"{n_unknown} 个图斑没有时点", advice))
-    later = vintages.dropna()
-    later = later[later > before]
-    if len(later):
-        what = "地类图斑的数据时点晚于前时相：变化可能已经进入地类，占用耕地会算少。"
-        advice = "换用前时相之前最近一次变更调查的成果。"
-        found.append((what, f"时点 {later.max()}，前时相 {before}，{len(later)} 个图斑", advice))
-    files = "、".join(dict.fromkeys(layer.files.tolist()))
-    return [
-        Problem(
-            "N-LAYER-VINTAGE", what, "land_use", files, value=value, advice=advice, severity=_NOTICE
+    layer, before = taken["land_use"], run.before.date
+    oldest = before.replace(year=before.year - MAX_SURVEY_YEARS, day=min(before.day, 28))
+    vintages = layer.table["vintage_date"].fillna("").to_numpy(dtype=str)
+    is_known = vintages != ""
+    problems = []
+    for code, is_wrong, what, advice in (
+        (
+            "N-VINTAGE-NONE",
+            ~is_known,
+            "地类图斑没有写明数据时点，无法判断是否早于前时相。",
+            "在映射里写 vintage: YYYY-MM-DD（变更调查的标准时点，如 2023-12-31）。",
+        ),
+        (
+            "N-LAYER-VINTAGE",
+            is_known & (vintages > before.isoformat()),
+            "地类图斑的数据时点晚于前时相：变化可能已经进入地类，占用耕地会算少。",
+            "换用前时相之前最近一次变更调查的成果。",
+        ),
+        (
+            "N-VINTAGE-OLD",
+            is_known & (vintages < oldest.isoformat()),
+            f"地类图斑的数据时点比前时相早 {MAX_SURVEY_YEARS} 年以上，其间应有更新的变更调查。",
+            "换用前时相之前最近一次变更调查的成果；只有这一版的，占用地类按当时的算。",
+        ),
+    ):
+        positions = np.flatnonzero(is_wrong)
+        if not len(positions):
+            continue
+        latest = max(vintages[positions].tolist()) or "空"
+        template = Problem(
+            code,
+            what,
+            value=f"时点 {latest}，前时相 {before}，{len(positions)} 个图斑",
+            allowed="前时相之前最近一次变更调查的标准时点",
+            advice=advice,
+            severity=_NOTICE,
         )
-        for what, value, advice in found
-    ]
+        (first,) = layer.problems(template, positions[:1])
+        problems.append(replace(first, count=len(positions)))
+    return problems

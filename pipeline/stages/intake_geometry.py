@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import Severity
 from pipeline.patches.layer_checks import Usable
+from pipeline.schema.code_findings import at_rows
 from pipeline.schema.problems import Place, Problem, row_problems
 from pipeline.schema.reference import REQUIRED_LAYERS
 from pipeline.schema.source_mapping import Delivery
@@ -32,42 +32,67 @@ _KINDS_ZH = {"MultiPolygon": "面", "MultiLineString": "线", "Point": "点"}
 
 def geometry_problems(delivery: Delivery, usable: Usable) -> list[Problem]:
     """Rows without usable geometry, and what was repaired."""
-    raw, spec = delivery.raw, delivery.spec
-    wanted = _KINDS_ZH[str(spec.geometry)]
-    is_strict = spec.name in NEVER_DROPPED
-    base = delivery.problem(
-        "E-LAYER-GEOMETRY",
-        "",
-        allowed=wanted,
+    if not len(delivery.raw):
+        return [_no_features(delivery)]
+    if all(shape is None for shape in usable.geometry):
+        return [_nothing_usable(delivery, usable)]
+    problems: list[Problem] = []
+    for kind, is_bad, what in _reasons(delivery, usable):
+        positions = np.flatnonzero(is_bad)
+        values = [_kind(delivery.raw.geometry[n]) for n in positions]
+        template = _left_out(delivery, f"GEOMETRY-{kind}", what)
+        problems += at_rows(delivery, template, positions, values)
+    return problems + _repairs(delivery, usable)
+
+
+def _reasons(delivery: Delivery, usable: Usable) -> list[tuple[str, NDArray[np.bool_], str]]:
+    wanted = _KINDS_ZH[str(delivery.spec.geometry)]
+    return [
+        ("NONE", usable.is_missing, "没有图形，或坐标不是有限的数"),
+        ("KIND", usable.is_mistyped, f"图形类型不对，应为{wanted}"),
+        ("LOST", usable.is_lost, f"图形无效，修复后没有剩下{wanted}"),
+    ]
+
+
+def _left_out(delivery: Delivery, kind: str, what: str) -> Problem:
+    """A row that can not be taken in: of layers that must be whole it stops the work."""
+    is_strict = delivery.spec.name in NEVER_DROPPED
+    return delivery.problem(
+        f"{'E' if is_strict else 'N'}-{kind}",
+        what + ("。" if is_strict else "，这一行未入库。"),
+        allowed=_KINDS_ZH[str(delivery.spec.geometry)],
         advice="在源数据中补画或改正图形后重新运行。",
         severity=Severity.BLOCK if is_strict else Severity.NOTICE,
     )
-    end = "。" if is_strict else "，这一行未入库。"
-    problems: list[Problem] = []
-    for is_bad, what in (
-        (usable.is_missing, "没有图形，或坐标不是有限的数"),
-        (usable.is_mistyped, f"图形类型不对，应为{wanted}"),
-        (usable.is_lost, f"图形无效，修复后没有剩下{wanted}"),
-    ):
-        positions = np.flatnonzero(is_bad)
-        values = [_kind(raw.geometry[n]) for n in positions[:1000]]
-        values += [""] * (len(positions) - len(values))
-        template = replace(base, what=what + end)
-        problems += row_problems(template, raw.rows[positions], values)
-    if raw.n_left_out:
-        what = f"文件里有 {raw.n_left_out} 条属性没有对应的图形记录{end}"
-        problems.append(replace(base, what=what, count=raw.n_left_out))
-    if not is_strict and len(raw) and all(shape is None for shape in usable.geometry):
-        what = "整个文件没有一个可用的图形。"
-        problems.append(replace(base, what=what, severity=Severity.BLOCK))
-    elif not len(raw):
-        is_required = spec.name in REQUIRED_LAYERS
-        severity = Severity.BLOCK if is_required else Severity.NOTICE
-        advice = "核对是否拿错了文件"
-        advice += "。" if is_required else "；确实没有要素时从配置中去掉这个图层。"
-        empty = replace(base, what="文件里没有要素。", advice=advice, severity=severity)
-        problems.append(empty)
-    return problems + _repairs(delivery, usable)
+
+
+def _nothing_usable(delivery: Delivery, usable: Usable) -> Problem:
+    found = [
+        f"{what} {int(is_bad.sum())} 行"
+        for _, is_bad, what in _reasons(delivery, usable)
+        if is_bad.any()
+    ]
+    return delivery.problem(
+        "E-LAYER-GEOMETRY",
+        "整个文件没有一个可用的图形。",
+        value="；".join(found),
+        allowed=_KINDS_ZH[str(delivery.spec.geometry)],
+        advice="核对是否拿错了文件或图层；确实没有要素时从配置中去掉这个图层。",
+        count=len(delivery.raw),
+    )
+
+
+def _no_features(delivery: Delivery) -> Problem:
+    is_required = delivery.spec.name in REQUIRED_LAYERS
+    advice = "核对是否拿错了文件"
+    return delivery.problem(
+        "E-LAYER-EMPTY" if is_required else "N-LAYER-EMPTY",
+        "文件里没有要素。",
+        value="0 个要素",
+        allowed="至少一个要素",
+        advice=advice + ("。" if is_required else "；确实没有要素时从配置中去掉这个图层。"),
+        severity=Severity.BLOCK if is_required else Severity.NOTICE,
+    )
 
 
 def _repairs(delivery: Delivery, usable: Usable) -> list[Problem]:
@@ -81,6 +106,7 @@ def _repairs(delivery: Delivery, usable: Usable) -> list[Problem]:
     template = delivery.problem(
         "N-LAYER-REPAIRED",
         "图形无效（如自相交），已自动修复。",
+        allowed="有效的图形",
         advice="在图上核对修复后的形状；不对时改正源数据。",
         severity=Severity.NOTICE,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
@@ -18,8 +19,10 @@ from pipeline.errors import InputError, Severity
 from pipeline.io.reference import SourceRequest, read_source
 from pipeline.patches.layer_checks import make_usable
 from pipeline.patches.layer_crs import crs_label, to_crs
+from pipeline.patches.layer_spread import Spread, spread_of
+from pipeline.schema.code_findings import at_rows
 from pipeline.schema.layer import LayerSpec
-from pipeline.schema.mapping import core_columns
+from pipeline.schema.mapping import core_columns, stated_areas
 from pipeline.schema.problems import (
     Place,
     Problem,
@@ -29,7 +32,8 @@ from pipeline.schema.problems import (
 )
 from pipeline.schema.raw_layer import RawLayer
 from pipeline.schema.source_mapping import Codes, Delivery
-from pipeline.stages.intake_crs import resolve_crs
+from pipeline.stages.intake_areas import check_areas
+from pipeline.stages.intake_crs import mixed_problems, resolve_crs
 from pipeline.stages.intake_geometry import geometry_problems
 from pipeline.stages.intake_images import Frame
 
@@ -130,7 +134,7 @@ def _take_source(
         gathered.is_placed = False
         return
     gathered.problems += [from_finding(f, spec.name, path.name) for f in findings]
-    crs, found = resolve_crs(spec, source, raw, frame)
+    crs, spread, found = _place(spec, source, raw, frame)
     gathered.problems += found
     gathered.is_placed &= crs is not None
     gathered.raws.append((raw, "—" if crs is None else crs_label(crs)))
@@ -144,12 +148,18 @@ def _take_source(
     def places(positions: NDArray[np.int64]) -> list[Place | None]:
         if crs is None:
             return [None] * len(positions)
-        return representative_places(usable.geometry[positions])
+        # What can not be taken in is still shown where it was drawn.
+        return representative_places(placed[positions])
 
     delivery = Delivery(spec, raw, source, codes, places)
     gathered.problems += geometry_problems(delivery, usable)
+    gathered.problems += _strays(delivery, spread)
     columns, found = core_columns(delivery)
     gathered.problems += found
+    stated, found = stated_areas(delivery)
+    gathered.problems += found
+    if crs is not None and frame.crs is not None and spec.geometry == "MultiPolygon":
+        gathered.problems += check_areas(delivery, stated, usable.geometry, frame.crs)
     columns["feature_id"] = columns["feature_id"].fillna(
         pd.Series([f"{spec.name}-{gathered.n_rows + row:06d}" for row in raw.rows], dtype=str)
     )
@@ -161,6 +171,32 @@ def _take_source(
     gathered.files.append(np.full(int(keep.sum()), raw.file, dtype=object))
     gathered.n_left_out += int((~keep).sum()) + raw.n_left_out
     gathered.n_rows += int(raw.rows.max(initial=0))
+
+
+def _place(
+    spec: LayerSpec, source: LayerSource, raw: RawLayer, frame: Frame
+) -> tuple[CRS | None, Spread, list[Problem]]:
+    """The CRS of a file's coordinates, None if one is not known or can not be right for all."""
+    spread = spread_of(raw.geometry)
+    if mixed := mixed_problems(spec, raw, spread, frame):
+        return None, spread, mixed
+    crs, problems = resolve_crs(spec, source, raw.select(~spread.is_stray), frame)
+    return crs, spread, problems
+
+
+def _strays(delivery: Delivery, spread: Spread) -> list[Problem]:
+    """Features far from all others of their file; they are kept."""
+    template = delivery.problem(
+        "N-LAYER-STRAY",
+        "这个要素远离图层的其他要素，坐标多半录错；仍然保留。",
+        allowed="离其他要素不远",
+        advice="核对坐标，改正或删去后重新运行。",
+        severity=Severity.NOTICE,
+    )
+    positions = np.flatnonzero(spread.is_stray)
+    corners = shapely.bounds(delivery.raw.geometry[positions]).reshape(-1, 4)
+    values = [f"坐标约 ({x:.9g}, {y:.9g})" for x, y in corners[:, :2]]
+    return at_rows(delivery, template, positions, values)
 
 
 def _request(spec: LayerSpec, source: LayerSource, path: Path) -> SourceRequest:
@@ -197,8 +233,9 @@ def _with_unique_ids(taken: Taken) -> tuple[Taken, list[Problem]]:
         unique[position] = candidate
     table = taken.table.assign(feature_id=pd.Series(unique, dtype=taken.table["feature_id"].dtype))
     template = Problem(
-        "E-LAYER-DUPLICATE",
+        "N-LAYER-DUPLICATE",
         "要素编号重复，后一个已加上序号。",
+        allowed="每个编号一条",
         advice="核对源数据是否重复录入；也可以不映射 feature_id，由程序编号。",
         severity=Severity.NOTICE,
     )

@@ -249,7 +249,7 @@ def test_texts_are_cleaned(text: str | None, cleaned: str | None) -> None:
         ("township_kind", "街道办事处", "subdistrict"),
         ("township_kind", "开发区", "development_zone"),
         ("township_kind", "town", "town"),
-        ("road_class", "乡道", "rural"),
+        ("road_class", "乡道", "township"),
         ("permit_kind", "乡村建设规划许可证", "rural"),
         ("patrol_grade", "一级", "1"),
         ("patrol_grade", "1.0", "1"),
@@ -310,8 +310,12 @@ def test_land_use_by_its_mapping() -> None:
     assert columns["vintage_date"].tolist() == ["2023-12-31"] * 3
     assert columns["bund_ratio"].isna().tolist() == [False, True, True]
     assert columns["land_class_name"].isna().all()
-    assert told(problems) == [("N-LAYER-CODE", 2, "1208"), ("N-LAYER-VALUE", 2, "9")]
-    assert problems[0].place == (1.0, 0.5)
+    assert told(problems) == [
+        ("N-CODE-IGNORED", 2, "1208（1 行）"),
+        ("N-CODE-FIXED", 1, "101 → 0101（1 行）、702.0 → 0702（1 行）"),
+        ("N-LAYER-VALUE", 2, "9"),
+    ]
+    assert [p.place for p in problems] == [(1.0, 0.5), (0.0, 0.5), (1.0, 0.5)]
     assert {p.severity for p in problems} == {Severity.NOTICE}
 
 
@@ -324,7 +328,7 @@ def test_values_of_the_mapping_come_before_the_code_tables() -> None:
             values={"road_class": {"一": "national", "2": "provincial"}},
         )
     )
-    assert columns["road_class"].tolist()[:3] == ["national", "provincial", "rural"]
+    assert columns["road_class"].tolist()[:3] == ["national", "provincial", "township"]
     assert told(problems) == [("E-LAYER-CODE", 4, "铁路")]
     assert "rural（农村道路）" in problems[0].allowed
 
@@ -368,8 +372,8 @@ def test_required_values_and_fields_stop_the_work() -> None:
     assert told(problems) == [
         ("E-LAYER-FIELD", None, ""),
         ("E-LAYER-VALUE", 3, "37999"),
-        ("E-LAYER-VALUE", 2, "空"),
-        ("E-LAYER-VALUE", 2, "空"),
+        ("E-LAYER-NULL", 2, "空"),
+        ("E-LAYER-NULL", 2, "空"),
     ]
     assert "township_kind" in problems[0].what
     assert all(p.is_blocking for p in problems)

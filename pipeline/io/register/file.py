@@ -32,12 +32,13 @@ def register_errors(path: Path, *, is_writing: bool) -> Iterator[None]:
 def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that changes nothing, but may roll back what a killed writer left.
 
+    An older version that can be brought up is read as it is: its later tables are empty.
     Raises `InputError` if the file is no register or of another version.
     """
     with register_errors(path, is_writing=False), closing(_connect(path)) as connection:
         connection.execute("PRAGMA query_only=ON")
         found = _version(connection, path)
-        if found != SCHEMA_VERSION:
+        if not _oldest_version() <= found <= SCHEMA_VERSION:
             raise InputError(_version_finding(path, found))
         yield connection
 
@@ -57,7 +58,7 @@ def open_to_write(path: Path, crs_wkt: str | None) -> Iterator[sqlite3.Connectio
             connection.execute("PRAGMA journal_mode=DELETE")
             connection.execute("PRAGMA synchronous=FULL")
             _migrate(connection, path)
-            _require_crs(connection, path, crs_wkt)
+            require_crs(connection, path, crs_wkt)
             yield connection
 
 
@@ -108,7 +109,7 @@ def _sole_writer(path: Path) -> Iterator[None]:
         yield
 
 
-def _require_crs(connection: sqlite3.Connection, path: Path, crs_wkt: str | None) -> None:
+def require_crs(connection: sqlite3.Connection, path: Path, crs_wkt: str | None) -> None:
     """All runs of a county share one reference system: their outlines lie in one table."""
     if crs_wkt is None:
         return
@@ -142,13 +143,18 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if found == SCHEMA_VERSION:
         return
     steps = [step for version, step in register_schema.MIGRATIONS if version > found]
-    first = min((version for version, _ in register_schema.MIGRATIONS), default=SCHEMA_VERSION + 1)
-    if found > SCHEMA_VERSION or found < first - 1:
+    if not _oldest_version() <= found <= SCHEMA_VERSION:
         raise InputError(_version_finding(path, found))
     with transaction(connection):
         for step in steps:
             step(connection)
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+
+def _oldest_version() -> int:
+    """The oldest version from which steps lead up to today's."""
+    steps = [version for version, _ in register_schema.MIGRATIONS]
+    return min(steps, default=SCHEMA_VERSION + 1) - 1
 
 
 def _version_finding(path: Path, found: int) -> Finding:

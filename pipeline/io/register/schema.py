@@ -22,13 +22,14 @@ from pipeline.schema.register_layers import (
     CASES,
     COUNTY_INPUTS,
     LEDGER,
+    LINEAGE,
     REGISTERED,
     SURVEYS,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-STATE_LAYERS = (REGISTERED, SURVEYS, CASES, CASE_PATCHES, COUNTY_INPUTS, LEDGER)
+STATE_LAYERS = (REGISTERED, SURVEYS, CASES, CASE_PATCHES, COUNTY_INPUTS, LINEAGE, LEDGER)
 RUN_COLUMNS = (
     "run",
     "event_count",
@@ -106,9 +107,6 @@ GUARDS = {
 }
 """Against a slip of the hand in another program; the chain is what proves anything."""
 
-MIGRATIONS: tuple[tuple[int, Callable[[sqlite3.Connection], None]], ...] = ()
-"""Version that a step leads to, and the step; in order, run in one transaction."""
-
 
 def srs_id_of(connection: sqlite3.Connection) -> int:
     """Identifier of the reference system of the geometry tables."""
@@ -138,6 +136,16 @@ def create_register(path: Path, crs_wkt: str | None) -> None:
         connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.commit()
+
+
+def _add_lineage(connection: sqlite3.Connection) -> None:
+    """Version 2: the table of the lineage; no run of the first version had found any."""
+    connection.execute(_table_sql(LINEAGE))
+    _list_table(connection, LINEAGE.name, LINEAGE.label_zh, None)
+
+
+MIGRATIONS: tuple[tuple[int, Callable[[sqlite3.Connection], None]], ...] = ((2, _add_lineage),)
+"""Version that a step leads to, and the step; in order, run in one transaction."""
 
 
 def _table_sql(spec: LayerSpec) -> str:

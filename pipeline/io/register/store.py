@@ -24,7 +24,7 @@ from pipeline.io.register.file import (
     unreadable,
 )
 from pipeline.io.register.tables import (
-    drop_cases,
+    drop_lists,
     event_of,
     insert_events,
     stored_events,
@@ -152,7 +152,7 @@ class Register:
             [(event.run, event.subject) for event in written],
         )
         state = replay(_as_events(self.path, stored_events(self.connection, _AFFECTED)))
-        drop_cases(self.connection)
+        drop_lists(self.connection)
         write_state(self.connection, state)
         write_runs(self.connection, written)
         if any(event.kind == "posting_made" for event in written):

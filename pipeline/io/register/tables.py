@@ -23,6 +23,7 @@ from pipeline.schema.register_layers import (
     CASES,
     COUNTY_INPUTS,
     LEDGER,
+    LINEAGE,
     REGISTERED,
     SURVEYS,
 )
@@ -74,6 +75,7 @@ def state_rows(state: RegisterState) -> dict[LayerSpec, list[Row]]:
             for patch_id in case["patch_ids"]
         ),
         COUNTY_INPUTS: state.county_inputs.values(),
+        LINEAGE: state.lineage,
         LEDGER: state.ledger,
     }
     return {
@@ -92,8 +94,11 @@ def write_state(connection: sqlite3.Connection, state: RegisterState) -> None:
             _widen_extent(connection, spec, rows)
 
 
-def drop_cases(connection: sqlite3.Connection) -> None:
-    """Take out the affected cases: one that was taken back, or lost a patch, has fewer rows."""
+def drop_lists(connection: sqlite3.Connection) -> None:
+    """Take out the affected cases and links: one that lost a patch, say, has fewer rows."""
+    connection.execute(
+        f"DELETE FROM {LINEAGE.name} WHERE (run, patch_id) IN (SELECT run, subject FROM affected)"
+    )
     for spec in (CASES, CASE_PATCHES):
         connection.execute(
             f"DELETE FROM {spec.name} WHERE (run, case_no) IN (SELECT run, subject FROM affected)"
@@ -128,7 +133,10 @@ def stored_columns(spec: LayerSpec) -> tuple[str, ...]:
 
 
 def read_values(connection: sqlite3.Connection, spec: LayerSpec) -> list[Values]:
-    """The rows of one state table as they are, by key."""
+    """The rows of one state table as they are, by key; none if an older version lacks the table."""
+    has_table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    if connection.execute(has_table, (spec.name,)).fetchone() is None:
+        return []
     columns = ", ".join(quoted(name) for name in stored_columns(spec))
     key = ", ".join(quoted(name) for name in spec.key)
     return connection.execute(

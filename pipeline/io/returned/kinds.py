@@ -33,6 +33,7 @@ _PACKAGE_NAMES = frozenset(
         "before.tif",
         "after.tif",
         "patches.kml",
+        "route.csv",
         "verify.qgz",
         "verify.qgs",
     }

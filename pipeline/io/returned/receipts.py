@@ -36,7 +36,7 @@ MISSING_HEADER = (
     "来源",
     "初判",
     "图斑面积（亩）",
-    "核查期限",
+    "反馈截止",
     "截至统计日",
 )
 """Columns of `missing.csv`, one line per patch without an accepted answer."""
