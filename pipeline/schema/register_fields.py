@@ -48,7 +48,28 @@ _PATCH = (
     FieldSpec("run", "text", "运行编号", "Run that the patch belongs to."),
     FieldSpec("lineage_id", "text", "沿革编号", "Same for one piece of land through all periods."),
     _text("parent_id", "母图斑编号", "Patch it was split from."),
-    _text("lineage_relation", "沿革关系", "grew, split, merged, vanished or returned."),
+    _text("lineage_relation", "沿革关系", "Code of configs/codes/lineage_relation.csv."),
+    _text("earlier_run", "前期运行编号", "Earlier run whose patch it is compared with."),
+    _text("earlier_patch_id", "前期图斑编号", "Patch of that run."),
+    FieldSpec(
+        "grown_m2",
+        "real",
+        "较前期扩大面积",
+        "Beyond all that was told of the land, in the plane; NULL without an earlier patch.",
+        unit="m2",
+        nullable=True,
+    ),
+    FieldSpec(
+        "is_continuing", "boolean", "是否续前期", "Still open in an earlier run; no new patch."
+    ),
+    FieldSpec("is_grown", "boolean", "是否扩大", "Whether it grew by the area that counts."),
+    _text("earlier_state", "前期状态", "Code of configs/codes/earlier_state.csv."),
+    FieldSpec("earlier_patches", "json", "前期图斑", "Run and id of the patches of the same land."),
+    FieldSpec("adjoining_patches", "json", "毗连的前期图斑", "Run and id of open ones it touches."),
+    FieldSpec("has_stop_notice", "boolean", "是否已下达制止文书", "Whether works were to stop."),
+    FieldSpec(
+        "is_regularising", "boolean", "是否补办中", "A case is being regularised, not accepted."
+    ),
     FieldSpec("check_year", "integer", "检查年度", "Year of the after image."),
     FieldSpec("is_withdrawn", "boolean", "是否已撤回", "No longer among the run's patches."),
     FieldSpec("source_group", "text", "来源分组", "issued (下发) or detected (自主提取)."),

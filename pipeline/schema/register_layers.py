@@ -154,6 +154,48 @@ COUNTY_INPUTS = LayerSpec(
     key=("run", "item", "unit_code", "year", "doc_no"),
 )
 
+LINEAGE = LayerSpec(
+    name="lineage",
+    label_zh="图斑沿革",
+    fields=(
+        "run",
+        "patch_id",
+        "earlier_run",
+        "earlier_patch_id",
+        "lineage_id",
+        "lineage_relation",
+        "overlap_m2",
+        "grown_m2",
+    ),
+    geometry=None,
+    key=("run", "patch_id", "earlier_run", "earlier_patch_id"),
+)
+"""What the run's patches are the same land as; one that vanished stands on both sides."""
+
+IDENTITY = LayerSpec(
+    name="identity",
+    label_zh="图斑沿革（本期图斑）",
+    fields=(
+        "patch_id",
+        "lineage_id",
+        "parent_id",
+        "lineage_relation",
+        "is_continuing",
+        "is_grown",
+        "grown_m2",
+        "earlier_state",
+        "earlier_patches",
+        "adjoining_patches",
+        "has_stop_notice",
+        "stop_notice_no",
+        "stop_notice_date",
+        "is_regularising",
+    ),
+    geometry=None,
+    key=("patch_id",),
+)
+"""Every patch of the run with what earlier runs told of its land."""
+
 LEDGER = LayerSpec(
     name="quota_ledger",
     label_zh="指标账",
@@ -224,6 +266,8 @@ REGISTER_LAYERS = (
     CASES,
     CASE_PATCHES,
     COUNTY_INPUTS,
+    LINEAGE,
+    IDENTITY,
     LEDGER,
     CLOSED_PATCHES,
     CLOSED_TOWNSHIPS,

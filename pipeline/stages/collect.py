@@ -18,6 +18,7 @@ from pipeline.io.returned.receipts import write_missing, write_receipts, write_s
 from pipeline.io.workbooks import write_workbook
 from pipeline.rules.register.replay import RegisterState
 from pipeline.rules.returns.events import (
+    lineage_events,
     missing_events,
     patch_events,
     renumbered,
@@ -42,6 +43,7 @@ from pipeline.stages.collect_receipts import (
 from pipeline.stages.collect_task import Material, load_material
 from pipeline.stages.collect_verdict import judge
 from pipeline.stages.context import StageContext, StageReport
+from pipeline.stages.identity import read_lineage
 from pipeline.stages.package_material import heading
 
 
@@ -71,7 +73,10 @@ def _register(
     name, at, task = context.run.run, context.recorded_at, material.task
     events = register.events(name)
     _require_same_land(material, register)
-    events += register.append(patch_events(name, task.patches, events, task.after_date), at)
+    lineage = read_lineage(context.paths.extract_patches)
+    news = patch_events(name, task.patches, events, task.after_date)
+    news += lineage_events(name, task.patches, lineage, events)
+    events += register.append(news, at)
     for wanted in _batches(verdict.accepted):
         events += register.append(missing_events(wanted, events), at)
     register.append(posting_events(context, material, register), at)

@@ -35,9 +35,11 @@ from pipeline.schema.layers import PARTS, REASONS, SCREENED
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.schema.register_layers import PATCH_AREAS, SCREENED_COLUMNS
 from pipeline.stages.context import StageContext
+from pipeline.stages.identity import read_identity
 from pipeline.stages.layers import supplied_layers
 
 ISSUED_SOURCES = ("issued", "both")
+LINEAGE_COLUMNS = ("lineage_id", "parent_id", "lineage_relation")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def registered_patches(context: StageContext, screened: Screened) -> dict[str, d
     mu = area_mu(patches, screened.parts)
     sent = is_sent(patches, run.settings.package.withheld_classes).to_numpy(dtype=bool)
     base = _base_date(context, patches)
+    identity = _identity(context, patches)
     registered = {}
     for n, (row, shape) in enumerate(
         zip(patches.to_dict("records"), patches.geometry, strict=True)
@@ -128,9 +131,7 @@ def registered_patches(context: StageContext, screened: Screened) -> dict[str, d
         patch = str(plain["patch_id"])
         registered[patch] = {
             "run": run.run,
-            "lineage_id": plain["issued_id"] or f"{run.run}:{patch}",
-            "parent_id": None,
-            "lineage_relation": None,
+            **{name: identity[patch][name] for name in LINEAGE_COLUMNS},
             "check_year": base.year,
             "source_group": "issued" if plain["source"] in ISSUED_SOURCES else "detected",
             "is_sent": bool(sent[n]),
@@ -139,6 +140,18 @@ def registered_patches(context: StageContext, screened: Screened) -> dict[str, d
             "wkb": outline_wkb(shape),
         }
     return dict(sorted(registered.items()))
+
+
+def _identity(context: StageContext, patches: gpd.GeoDataFrame) -> dict[str, Mapping[str, Any]]:
+    """What `extract` found of every patch's lineage; where it looked for none, all are new."""
+    run = context.run.run
+    unlinked = dict.fromkeys(LINEAGE_COLUMNS)
+    pairs = zip(patches["patch_id"], patches["issued_id"], strict=True)
+    new: dict[str, Mapping[str, Any]] = {
+        str(patch): unlinked | {"lineage_id": f"{run}:{patch}" if pd.isna(issued) else str(issued)}
+        for patch, issued in pairs
+    }
+    return new | {str(row["patch_id"]): row for row in read_identity(context.paths.extract_patches)}
 
 
 def outline_wkb(shape: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.change.extraction import UNOBSERVED, measure_tile
@@ -27,14 +28,15 @@ from pipeline.patches.classed import FAINT, OTHER
 from pipeline.patches.components import Components, ComponentSums, burn
 from pipeline.patches.issued import Detected, Matching, match_issued
 from pipeline.patches.kinds import patch_kinds
-from pipeline.patches.measures import DropReason, classify_drops, minimum_pixels, patch_ids
+from pipeline.patches.measures import DropReason, classify_drops, minimum_pixels
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.table import measure_components
 from pipeline.schema.layer import LayerSpec
 from pipeline.schema.layers import DROPPED, ISSUED_MATCHES, PATCH_SCENES, PATCHES, RAW_OUTLINES
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.extract_dates import SceneDates, read_scene_dates
-from pipeline.stages.extract_filters import Explained, PaintedKinds, explain
+from pipeline.stages.extract_filters import Explained, PaintedKinds, explain, recall_notices
+from pipeline.stages.extract_identity import identify_patches
 from pipeline.stages.extract_issued import (
     IssuedSums,
     filled,
@@ -53,6 +55,9 @@ from pipeline.stages.extract_sources import (
     set_aside_counts,
 )
 from pipeline.stages.objects import find_objects, is_told
+
+NOT_DRAWN = (DropReason.LOW_PROBABILITY.value, DropReason.SETTLED_BEFORE.value)
+"""What was drawn as changed before it was set aside."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,6 @@ def run(context: StageContext) -> StageReport:
     table = table.assign(**_of_the_run(fit, dated, grid, table))
     reasons = set_aside(context, detected, table)
     is_kept = reasons == DropReason.KEPT
-    if (reasons == DropReason.LOW_PROBABILITY).any():
-        _draw_change(context, grid, detected.components.select(is_kept))
     ours = table[is_kept].assign(source="detected", theme="land", issued_id=None)
     smoothed = smooth(ours, grid, settings.simplify)
     kept, matched_counts = smoothed.patches, {}
@@ -119,20 +122,29 @@ def run(context: StageContext) -> StageReport:
         rows = issued_rows(issued, matching, sums.issued, kinds, by_network=by_network)
         kept = in_order(kept, filled(rows, _of_the_run(fit, dated, grid, rows)))
         matched_counts = issued_counts(objects.found, matching, rows)
-    kept["patch_id"] = _ids(context, len(kept))
+    told = identify_patches(context, grid, kept)
+    reasons[_rows_of(table, kept[told.is_settled])] = DropReason.SETTLED_BEFORE
+    is_kept = reasons == DropReason.KEPT
+    if np.isin(reasons, NOT_DRAWN).any():
+        _draw_change(context, grid, detected.components.select(is_kept))
+    stays = kept[~told.is_settled].reset_index(drop=True)
+    kept = stays.assign(patch_id=told.patch_ids)
     dropped = table[~is_kept].assign(reason=reasons[~is_kept])
-    layers = {
+    layers: dict[LayerSpec, Any] = {
         PATCHES: _columns(kept, PATCHES),
         DROPPED: _columns(dropped, DROPPED),
         RAW_OUTLINES: _columns(named_outlines(smoothed.raw, kept), RAW_OUTLINES),
     }
+    layers |= told.layers
     counts = _counts(grid, objects, kept, unobserved) | objects.explained.counts | matched_counts
+    counts |= told.counts
     counts |= set_aside_counts(detected, reasons) | smoothing_counts(smoothed.raw)
     if issued is not None and matching is not None:
         compared = matches(issued, matching, compared_run(kept, dropped))
         layers[ISSUED_MATCHES] = compared[list(ISSUED_MATCHES.fields)]
         counts |= match_counts(compared)
-    notices = objects.explained.notices
+    notices = recall_notices(objects.explained.not_recalled - told.recalled)
+    counts["recalled"] = int(counts["recalled"] or 0) + len(told.recalled)
     if dated.seams:
         layers[PATCH_SCENES], scene_counts, of_scenes = dated.described(kept)
         notices += of_scenes
@@ -179,9 +191,11 @@ def _of_the_run(
     }
 
 
-def _ids(context: StageContext, n: int) -> list[str]:
-    date = context.run.after.date
-    return patch_ids(context.run.county_code, date.year if date else None, n)
+def _rows_of(table: gpd.GeoDataFrame, chosen: gpd.GeoDataFrame) -> NDArray[np.bool_]:
+    """Which detected objects the chosen patches are, by their first pixel."""
+    names = ["first_row", "first_col"]
+    places = pd.MultiIndex.from_frame(table[names])
+    return np.asarray(places.isin(pd.MultiIndex.from_frame(chosen[names])), dtype=np.bool_)
 
 
 def _measure(

@@ -52,7 +52,8 @@ class Explained:
     reasons: NDArray[np.str_]
     kinds: PaintedKinds
     counts: dict[str, Number]
-    notices: tuple[Finding, ...] = ()
+    not_recalled: frozenset[str] = frozenset()
+    """Names to recall that no object dropped here has."""
 
 
 def explain(
@@ -85,7 +86,7 @@ def explain(
         chosen = reasons == code
         counts[f"dropped_{code}"] = int(chosen.sum())
         counts[f"dropped_{code}_pixels"] = int(components.n_pixels[chosen].sum())
-    return Explained(reasons, _painted(components, kinds), counts, _notices(missing))
+    return Explained(reasons, _painted(components, kinds), counts, frozenset(missing))
 
 
 def _judged(
@@ -140,7 +141,8 @@ def _painted(components: Components, kinds: NDArray[np.int64] | None) -> Painted
     return PaintedKinds({int(v): components.select(kinds == v) for v in np.unique(kinds)})
 
 
-def _notices(missing: list[str]) -> tuple[Finding, ...]:
+def recall_notices(missing: frozenset[str]) -> tuple[Finding, ...]:
+    """Say which names to recall stand for no dropped object."""
     if not missing:
         return ()
     return (
@@ -148,7 +150,7 @@ def _notices(missing: list[str]) -> tuple[Finding, ...]:
             "N-RECALL-UNKNOWN",
             "要召回的对象不在剔除对象中。",
             where="settings.extract.recall",
-            value="、".join(missing),
+            value="、".join(sorted(missing)),
             allowed="dropped 图层中对象的“first_row_first_col”",
             advice="对象本来就是图斑、影像或配准参数已改变，或编号写错；核对后删去或改正。",
             severity=Severity.NOTICE,

@@ -100,7 +100,7 @@ def issued_rows(
     return measure_outlines(outlines, matching.pixels, issued.crs).assign(
         issued_id=issued["issued_id"].to_numpy(dtype=object),
         source=np.where(matching.is_seen, "both", "issued"),
-        theme="land",
+        theme=issued["issued_theme"].where(issued["issued_theme"].notna(), "land").to_numpy(),
         before_date=issued["before_date"].to_numpy(dtype=object),
         after_date=issued["after_date"].to_numpy(dtype=object),
         change_kind=np.where(is_stated, stated.to_numpy(dtype=object), detected),

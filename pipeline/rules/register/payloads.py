@@ -27,6 +27,9 @@ from pipeline.schema.register_layers import (
 OUTLINE = "wkb"
 """Key of an outline: hex of the WKB of a MultiPolygon, in the run's reference system."""
 
+LINKS = "links"
+"""Key of the patches of earlier runs that are the same land."""
+
 PAYLOAD_KEYS: Mapping[EventKind, tuple[str, ...]] = {
     "patch_registered": (*REGISTERED_COLUMNS, OUTLINE),
     "patch_withdrawn": (),
@@ -38,13 +41,21 @@ PAYLOAD_KEYS: Mapping[EventKind, tuple[str, ...]] = {
     "county_input_recorded": INPUT_COLUMNS,
     "conflict_decided": ("source_file", "row", "decided_by", "decided_date", "reason"),
     "posting_made": ("posting_kind", "year", "doc_no", "posting_text", "reverses_key", "lines"),
-    "lineage_linked": ("lineage_id", "parent_id", "lineage_relation"),
+    "lineage_linked": ("lineage_id", "parent_id", "lineage_relation", LINKS),
     "collected": ("received", "accepted", "rejected"),
     "frozen": ("tables_sha256", "books_sha256"),
     "reopened": (),
 }
 LINE_KEYS = ("account", "unit_code", "amount_mu100")
 """Keys of one line of a posting."""
+LINK_KEYS = (
+    "earlier_run",
+    "earlier_patch_id",
+    "lineage_relation",
+    "overlap_m2",
+    "grown_m2",
+)
+"""Keys of one link of a patch."""
 
 _FIELD_KINDS: frozenset[EventKind] = frozenset(
     {
@@ -204,6 +215,16 @@ def _check_posting(event: NewEvent) -> list[str]:
     ]
 
 
+def _check_links(event: NewEvent) -> list[str]:
+    return [
+        f"link {link}"
+        for link in event.payload[LINKS]
+        if set(link) != set(LINK_KEYS)
+        or not all(_fits(name, link[name]) for name in LINK_KEYS)
+        or None in (link["earlier_run"], link["earlier_patch_id"], link["lineage_relation"])
+    ]
+
+
 def _check_own_run(event: NewEvent) -> list[str]:
     return [] if event.subject == event.run else ["subject should be the run"]
 
@@ -219,6 +240,7 @@ _OWN_CHECKS: Mapping[EventKind, Callable[[NewEvent], list[str]]] = {
     "case_recorded": _check_case,
     "county_input_recorded": _check_input,
     "posting_made": _check_posting,
+    "lineage_linked": _check_links,
     "collected": _check_own_run,
     "frozen": _check_seal,
     "reopened": _check_seal,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.rules.register.payloads import LINE_KEYS, OUTLINE
+from pipeline.rules.register.payloads import LINE_KEYS, LINK_KEYS, LINKS, OUTLINE
 from pipeline.schema.delivered import FORM_COLUMNS
 from pipeline.schema.events import GENESIS, Event, EventKind
 from pipeline.schema.register_layers import (
@@ -73,6 +73,8 @@ class RegisterState:
     """Latest payload of `conflict_decided`."""
     photos: Mapping[Key, Mapping[str, Row]]
     """By run and patch id: payload of `photo_accepted` by the photo's SHA-256."""
+    lineage: tuple[Row, ...]
+    """`LINEAGE`: what patches are the same land as, and which vanished."""
     runs: Mapping[str, RunSummary]
     """In the order of their first events."""
     head_hash: str = GENESIS
@@ -143,6 +145,11 @@ def replay(events: Iterable[Event]) -> RegisterState:
         ledger=tuple(_ledger_rows(postings)),
         decisions={key: dict(event.payload) for key, event in latest["conflict_decided"].items()},
         photos=dict(photos),
+        lineage=tuple(
+            row
+            for (run, patch_id), event in latest["lineage_linked"].items()
+            for row in _link_rows(run, patch_id, event)
+        ),
         runs=runs,
         head_hash=head_hash,
     )
@@ -188,6 +195,17 @@ def _patch_row(found: Mapping[EventKind, Event], photo_count: int) -> Row:
 def _input_row(event: Event) -> Row:
     row = {"run": event.run, **_taken(event.payload, INPUT_COLUMNS)}
     return row | {"doc_no": row["doc_no"] or ""}
+
+
+def _link_rows(run: str, patch_id: str, event: Event) -> Iterable[Row]:
+    """None for an event of the first version, which named no patches."""
+    for link in event.payload.get(LINKS) or ():
+        yield {
+            "run": run,
+            "patch_id": patch_id,
+            "lineage_id": event.payload["lineage_id"],
+            **_taken(link, LINK_KEYS),
+        }
 
 
 def _ledger_rows(postings: Iterable[Event]) -> Iterable[Row]:
