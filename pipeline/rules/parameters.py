@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -29,6 +30,17 @@ RuleValue: TypeAlias = (
     "Decimal | bool | str | tuple[RuleValue, ...] | Mapping[str, RuleValue] | None"
 )
 """Numbers are exact decimals; None means no longer in force."""
+
+Comparison = Literal[">=", ">", "<=", "<", "=="]
+
+COMPARISONS: Mapping[Comparison, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+"""How a measured value (left) must stand to the threshold (right) for a rule to be met."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -74,7 +86,8 @@ class RuleParameter(Frozen):
     title_zh: Text
     meaning: Text
     unit: Unit
-    comparison: Literal[">=", ">", "<=", "<", "=="] | None = None
+    comparison: Comparison | None = None
+    """How a measured value stands to the threshold where the rule is met; None no threshold."""
     kind: Literal["law", "standard", "local_notice", "bureau_decision", "assumption"]
     applies_to: Literal["patch", "subject", "case", "township", "county"]
     decided_by: Literal["after_date", "period_end", "document_date", "event_date"]
@@ -176,6 +189,31 @@ class RuleInForce:
             raise self._mismatch("一个文字代码")
         return self.value
 
+    @property
+    def compare(self) -> Callable[[Any, Any], bool]:
+        """The comparison as written in the rule; both sides must be exact."""
+        comparison = self.parameter.comparison
+        if comparison is None:
+            what = f"规则“{self.parameter.id}”没有写 comparison，不能作为界限比较。"
+            advice = '在规则文件中补上 comparison，例如 ">="。'
+            allowed = "、".join(COMPARISONS)
+            raise RuleError(Finding("E-RULE-VALUE", what, "", "", allowed, advice))
+        return COMPARISONS[comparison]
+
+    def meets(self, value: float | Decimal) -> bool:
+        """Whether a value in the rule's own unit meets it, unrounded."""
+        return self.compare(Decimal(value), self.number())
+
+    def meets_area(self, area_m2: float) -> bool:
+        """Whether an area meets a threshold in 亩 or m², unrounded: 3·m² against 2000·亩."""
+        if self.parameter.unit == "mu":
+            return self.compare(3 * Decimal(area_m2), 2000 * self.number())
+        return self.meets(area_m2)
+
+    def meets_share(self, part: float, whole: float) -> bool:
+        """Whether part / whole meets a ratio, compared exactly and without a division."""
+        return self.compare(Decimal(part), self.number() * Decimal(whole))
+
     def _mismatch(self, allowed: str) -> RuleError:
         what = f"规则“{self.parameter.id}”自 {self.since} 起的取值不能这样使用。"
         advice = "改正规则文件中的取值。"
@@ -217,6 +255,15 @@ class RuleSet:
                 parameter, on, f"最早自 {earliest} 起有效，自 {since} 起停止执行", f"早于 {since}"
             )
         return RuleInForce(parameter, since, dated.value, dated.reference)
+
+    def not_in_force(self, rule_ids: Iterable[str], on: datetime.date) -> tuple[str, ...]:
+        """Those of the ids that have no value on a date, sorted."""
+
+        def is_silent(rule_id: str) -> bool:
+            started = [since for since in self.parameter(rule_id).values if since <= on]
+            return not started or self.parameter(rule_id).values[max(started)].value is None
+
+        return tuple(sorted({rule_id for rule_id in rule_ids if is_silent(rule_id)}))
 
     def assumptions_used(self, rule_ids: Iterable[str]) -> tuple[str, ...]:
         """Those of the ids that are assumptions, sorted."""

@@ -15,21 +15,36 @@ import geopandas as gpd
 import pandas as pd
 
 from pipeline.config.load import CODES_DIR, RULES_DIR, load_codes, load_rules
-from pipeline.errors import Finding, InputError
+from pipeline.errors import Finding, InputError, RuleError
 from pipeline.io.runs import RunPaths
 from pipeline.io.vectors import read_layer, write_layers
 from pipeline.rules.parameters import RuleSet
+from pipeline.rules.screening.earlier import earlier_lands
 from pipeline.rules.screening.evidence_tables import Evidence, Reach, gather_facts
 from pipeline.rules.screening.facts import DOCUMENT_LAYERS
+from pipeline.rules.screening.groups import REACH_RULE, group_transfers
+from pipeline.rules.screening.nearby import adjoining_pairs
 from pipeline.rules.screening.priority import DEADLINE_RULE, due_date
 from pipeline.rules.screening.screen import Screening, screen_patch
 from pipeline.schema.codes import CodeTable
 from pipeline.schema.layers import OVERLAID, PARTS, REASONS, SCREENED
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages.context import Number, StageContext, StageReport
+from pipeline.stages.identity import read_identity
 from pipeline.stages.layers import supplied_layers
 
-CODE_TABLES = ("change_kind", "suspected_class", "violation_kind", "flag", "priority_part")
+CODE_TABLES = (
+    "change_kind",
+    "suspected_class",
+    "violation_kind",
+    "flag",
+    "priority_part",
+    "lineage_relation",
+    "earlier_state",
+    "handling_route",
+    "department",
+    "other_use",
+)
 """Tables whose labels and texts the reasons use."""
 
 CONTEXT_LAYERS = (
@@ -41,7 +56,20 @@ CONTEXT_LAYERS = (
 )
 """Layers read beside the documents; the others are already in the overlay's parts."""
 
-REACH_RULES = ("screening.highway_buffer", "screening.parcel_reach")
+REACH_RULES = ("screening.highway_buffer", "screening.parcel_reach", "elsewhere.reach")
+
+NEEDED_GROUPS = (
+    "screening",
+    "transfer",
+    "homestead",
+    "entrance",
+    "elsewhere",
+    "purpose",
+    "concealment",
+    "route",
+    "minimum",
+)
+"""Rules without which nothing can be screened; others, out of force, only stay silent."""
 
 _IS_CONSTRUCTION = {"1": True, "0": False}
 
@@ -57,13 +85,17 @@ def run(context: StageContext) -> StageReport:
         read_layer(paths.overlay, PARTS),
         _read_layers(paths),
         _construction_kinds(codes["change_kind"]),
+        earlier_lands(read_identity(paths.extract_patches)),
     )
+    require_rules(rules, dates)
     reaches = [Reach(*(float(rules.at(name, on).number()) for name in REACH_RULES)) for on in dates]
     show = context.progress("合规初判")
     screened: list[Screening] = []
     for facts, on in zip(gather_facts(evidence, reaches), dates, strict=True):
         screened.append(screen_patch(facts, rules, on, codes))
         show(len(screened), len(dates))
+    reach_rules = [rules.at(REACH_RULE, on) for on in dates]
+    screened = group_transfers(screened, adjoining_pairs(patches, reach_rules), rules, dates, codes)
     write_layers(
         paths.screened,
         {
@@ -94,6 +126,28 @@ def _rule_dates(context: StageContext, patches: gpd.GeoDataFrame) -> list[dateti
             )
         )
     return known
+
+
+def require_rules(rules: RuleSet, dates: Sequence[datetime.date]) -> None:
+    """`RuleError` with every rule that screening needs and that is not in force on a date."""
+    needed = [p.id for p in rules.parameters if p.id.split(".")[0] in NEEDED_GROUPS]
+    findings = [
+        finding
+        for on in sorted(set(dates))
+        for rule_id in rules.not_in_force(needed, on)
+        for finding in refused(rules, rule_id, on)
+    ]
+    if findings:
+        raise RuleError(findings)
+
+
+def refused(rules: RuleSet, rule_id: str, on: datetime.date) -> Sequence[Finding]:
+    """Why a rule has no value on a date."""
+    try:
+        rules.at(rule_id, on)
+    except RuleError as error:
+        return error.findings
+    return ()
 
 
 def _read_layers(paths: RunPaths) -> dict[str, gpd.GeoDataFrame]:
@@ -128,6 +182,8 @@ def _patch_table(
         "reasons": [s.sentences for s in screened],
         "missing_evidence": [list(s.missing_evidence) for s in screened],
         "handling_route": [s.handling_route for s in screened],
+        "handover_department": [s.handover_department for s in screened],
+        "group_id": [s.group_id for s in screened],
         "priority_parts": [[asdict(part) for part in s.priority_parts] for s in screened],
         "due_date": [None if due is None else due.isoformat()] * len(screened),
         "rule_set": [rules.digest()] * len(screened),
@@ -171,7 +227,7 @@ def _counts(
     )
     flags = Counter(flag for s in screened for flag in s.flags)
     used = {rule_id for s in screened for rule_id in s.rule_ids}
-    used |= set(REACH_RULES) if screened else set()
+    used |= {*REACH_RULES, REACH_RULE} if screened else set()
     used |= {DEADLINE_RULE} if screened and issued_on else set()
     assumed = rules.assumptions_used(used)
     return {

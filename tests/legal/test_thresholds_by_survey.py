@@ -27,7 +27,7 @@ from tests.survey_factory import area_m2, feature, material, outline_of, outline
 RULES = load_rules(RULES_DIR)
 ON = date(2026, 3, 31)
 TALK = talk_rules(RULES, ON)
-THRESHOLD = RULES.at(RATIO_RULE, ON).number()
+THRESHOLD = RULES.at(RATIO_RULE, ON)
 M2_PER_MU = 2000 / 3
 EVERYWHERE = square(-2000, -2000, 8000)
 COVER = {

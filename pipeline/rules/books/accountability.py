@@ -19,7 +19,6 @@ from pipeline.rules.books.rectification import NO_OUTCOME, Outcome
 from pipeline.rules.books.rounding import percent
 from pipeline.rules.books.row_values import real_of, unit_of
 from pipeline.rules.parameters import RuleInForce, RuleSet
-from pipeline.units import reaches_mu
 
 Row = Mapping[str, Any]
 
@@ -52,7 +51,7 @@ class Ratio:
     value: Fraction | None
     """Exact; may be above 1 if the denominator is not what it should be."""
     is_reached: bool | None
-    """At or above the threshold, compared exactly and never on the printed per cent."""
+    """By the rule's comparison, exactly and never on the printed per cent."""
     reading: str
 
     @property
@@ -74,7 +73,7 @@ def exact_share(part_m2: float | None, whole_mu: float | Decimal | None) -> Frac
 def ratio(
     numerator_m2: float | None,
     denominator_mu: float | Decimal | None,
-    threshold: Decimal,
+    rule: RuleInForce,
     unit: Literal["county", "township"],
     is_annual: bool,
 ) -> Ratio:
@@ -86,7 +85,7 @@ def ratio(
     share = exact_share(numerator_m2, denominator_mu)
     if share is None:
         return NO_RATIO
-    is_reached = share >= Fraction(threshold)
+    is_reached = rule.compare(share, Fraction(rule.number()))
     kinds = [PROGRESS] * (not is_annual) + [REFERENCE_ONLY] * (unit == "township")
     verdict = REACHED if is_reached else f"{NOT_REACHED}（{NO_CLEARANCE}）"
     doubt = "；大于100%，请核对分母" if share > 1 else ""
@@ -179,19 +178,19 @@ class _Facts:
 def _talk_line(
     code: str, measure: str, rows: Sequence[Row], facts: _Facts, rules: TalkRules
 ) -> TalkLine:
-    threshold = rules.lines[measure].number()
+    rule = rules.lines[measure]
     area_of = MEASURES[measure]
     left = [row for row in rows if facts.is_left(row)]
     return TalkLine(
         unit_code=code,
         measure=measure,
         label=TALK_LABELS[measure],
-        threshold_mu=threshold,
+        threshold_mu=rule.number(),
         patches=len(rows),
-        before=_read([area_of(row) for row in rows], threshold),
-        after=_read([area_of(row) for row in left], threshold),
-        concealed_before=_read(_concealed_areas(rows, area_of, facts), threshold),
-        concealed_after=_read(_concealed_areas(left, area_of, facts), threshold),
+        before=_read([area_of(row) for row in rows], rule),
+        after=_read([area_of(row) for row in left], rule),
+        concealed_before=_read(_concealed_areas(rows, area_of, facts), rule),
+        concealed_after=_read(_concealed_areas(left, area_of, facts), rule),
     )
 
 
@@ -209,11 +208,11 @@ def _concealed_areas(
     return found
 
 
-def _read(areas_m2: Iterable[float | None], threshold_mu: Decimal) -> TalkReading:
+def _read(areas_m2: Iterable[float | None], rule: RuleInForce) -> TalkReading:
     listed = tuple(areas_m2)
     known = [area for area in listed if area is not None]
     area, is_complete = fsum(known), len(known) == len(listed)
-    if reaches_mu(area, threshold_mu):
+    if rule.meets_area(area):
         return TalkReading(area, is_complete, WARNING)
     return TalkReading(area, is_complete, NOT_REACHED if is_complete else NOT_COMPUTABLE)
 

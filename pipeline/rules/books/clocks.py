@@ -1,4 +1,4 @@
-"""Clocks (时限): verification, filing of the case, rectification, acceptance.
+"""Clocks (时限): verification, stopping the works, the case, rectification, acceptance.
 
 The start day is excluded, a month's end is clamped, and the last day itself is in time. Nothing is
 overdue without a closing date: then what is open is unknown.
@@ -15,22 +15,37 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.errors import Finding, RuleError
-from pipeline.rules.books.recognised import is_violation
+from pipeline.rules.books.event_clocks import (
+    Dated,
+    Done,
+    EventRules,
+    event_duties,
+    first_filing,
+    latest,
+)
+from pipeline.rules.books.recognised import is_violation, signed_judgement
 from pipeline.rules.books.rectification import NOT_RECTIFIED, done_by
 from pipeline.rules.books.row_values import date_of, flag_of, text_of, unit_of
 from pipeline.rules.parameters import RuleSet
+from pipeline.rules.screening.violation_kinds import PROBLEM_CLASSES
 
 Row = Mapping[str, Any]
 
 CLOCKS: Mapping[str, str] = {
     "verification": "乡镇核查",
+    "stop_notice": "在建制止",
+    "refusal_filing": "未停工立案",
     "case_filing": "立案",
+    "decision": "处罚决定",
     "rectification": "查处整改",
     "acceptance": "整改验收",
 }
 CLOCK_RULES: Mapping[str, str] = {
     "verification": "deadline.verification_days",
+    "stop_notice": "deadline.stop_notice_days",
+    "refusal_filing": "deadline.refusal_filing_days",
     "case_filing": "deadline.case_filing_months",
+    "decision": "deadline.decision_days",
     "rectification": "deadline.rectification",
     "acceptance": "deadline.acceptance",
 }
@@ -57,6 +72,7 @@ class ClockRules:
     case_filing_months: int
     rectification: YearDay
     acceptance: YearDay
+    events: EventRules
     rule_ids: tuple[str, ...]
     assumptions: tuple[str, ...]
 
@@ -70,6 +86,8 @@ class Obligation:
     unit_code: str
     source_group: str
     patch_id: str
+    start_date: datetime.date | None
+    """Day of the event that started it; None where the run or the year decides, or not stated."""
     due_date: datetime.date | None
     done_date: datetime.date | None
     """Up to the closing date; None open or not known."""
@@ -100,6 +118,12 @@ def clock_rules(rules: RuleSet, on: datetime.date) -> ClockRules:
         case_filing_months=int(rules.at(CLOCK_RULES["case_filing"], on).number()),
         rectification=_year_day(rules, CLOCK_RULES["rectification"], on),
         acceptance=_year_day(rules, CLOCK_RULES["acceptance"], on),
+        events=EventRules(
+            *(
+                int(rules.at(CLOCK_RULES[clock], on).number())
+                for clock in ("stop_notice", "refusal_filing", "decision")
+            )
+        ),
         rule_ids=used,
         assumptions=rules.assumptions_used(used),
     )
@@ -119,7 +143,8 @@ def obligations(
     closes_on: datetime.date | None,
     rules: ClockRules,
 ) -> tuple[Obligation, ...]:
-    """What has to be done for every patch: verified if sent out, the rest if a violation.
+    """What has to be done for every patch: verified if sent out, stopped if going on, the rest if
+    a violation.
 
     A violation whose cases are all dealt with without filing need not be filed.
     """
@@ -132,8 +157,8 @@ def obligations(
     for row in sorted(rows, key=lambda row: str(row["patch_id"])):
         if flag_of(row, "is_withdrawn"):
             continue
-        for clock, due, done in _dates(row, cases_of[str(row["patch_id"])], rules):
-            found.append(_obligation(clock, row, due, done, closes_on))
+        own = cases_of[str(row["patch_id"])]
+        found += [_obligation(row, dated, closes_on) for dated in _dates(row, own, rules)]
     return tuple(found)
 
 
@@ -152,43 +177,32 @@ def count_clocks(units: Sequence[str], listed: Iterable[Obligation]) -> tuple[Cl
     )
 
 
-@dataclass(frozen=True)
-class _Done:
-    """When something was done: a day, not yet, or on a day that nobody stated."""
-
-    date: datetime.date | None = None
-    is_undated: bool = False
-
-
-Dated = tuple[str, datetime.date | None, _Done]
-
-
 def _dates(row: Row, cases: Sequence[Row], rules: ClockRules) -> list[Dated]:
     found: list[Dated] = []
     if flag_of(row, "is_sent"):
-        done = _Done(date_of(row, "filled_date"))
-        found.append(("verification", date_of(row, "due_date"), done))
+        done = Done(date_of(row, "filled_date"))
+        found.append(Dated("verification", None, date_of(row, "due_date"), done))
+    is_open = signed_judgement(row) is None and text_of(row, "suspected_class") in PROBLEM_CLASSES
+    if is_open or is_violation(row):
+        # Works are to be stopped before anybody has judged them.
+        found += event_duties(row, cases, rules.events)
     if not is_violation(row):
         return found
-    if not cases or not all(flag_of(case, "is_filed_otherwise") for case in cases):
+    filed = [case for case in cases if not flag_of(case, "is_filed_otherwise")]
+    if filed or not cases:
         judged = date_of(row, "judged_date")
         due = None if judged is None else add_months(judged, rules.case_filing_months)
-        found.append(("case_filing", due, _filed(cases)))
+        found.append(Dated("case_filing", judged, due, first_filing(filed)))
     year = int(row["check_year"])
-    rectified = _latest([_rectified(case) for case in cases])
-    accepted = _latest([_accepted(case) for case in cases])
-    found.append(("rectification", rules.rectification.of(year), rectified))
-    found.append(("acceptance", rules.acceptance.of(year), accepted))
+    rectified = latest([_rectified(case) for case in cases])
+    accepted = latest([_accepted(case) for case in cases])
+    found.append(Dated("rectification", None, rules.rectification.of(year), rectified))
+    found.append(Dated("acceptance", None, rules.acceptance.of(year), accepted))
     return found
 
 
-def _obligation(
-    clock: str,
-    row: Row,
-    due: datetime.date | None,
-    done: _Done,
-    closes_on: datetime.date | None,
-) -> Obligation:
+def _obligation(row: Row, dated: Dated, closes_on: datetime.date | None) -> Obligation:
+    due, done = dated.due, dated.done
     date = done.date if done_by(done.date, closes_on) else None
     if due is None or done.is_undated:
         state = "unknown"
@@ -199,55 +213,33 @@ def _obligation(
     else:
         state = "open_overdue" if closes_on > due else "open_not_due"
     return Obligation(
-        clock=clock,
+        clock=dated.clock,
         unit_code=unit_of(row),
         source_group=str(row["source_group"]),
         patch_id=str(row["patch_id"]),
+        start_date=dated.start,
         due_date=due,
         done_date=date,
         state=state,
     )
 
 
-def _filed(cases: Sequence[Row]) -> _Done:
-    """The first filing counts; a case decided or closed was filed on some day."""
-    filed = [case for case in cases if not flag_of(case, "is_filed_otherwise")]
-    dates = [date for case in filed if (date := date_of(case, "filed_date")) is not None]
-    if dates:
-        return _Done(min(dates))
-    is_undated = any(
-        date_of(case, name) is not None
-        for case in filed
-        for name in ("decided_date", "closed_date")
-    )
-    return _Done(is_undated=is_undated)
-
-
-def _rectified(case: Row) -> _Done:
+def _rectified(case: Row) -> Done:
     """Closed with a way of rectification; if not closed, the day of acceptance at the latest."""
     way = text_of(case, "rectification")
     date = date_of(case, "closed_date") or date_of(case, "accepted_date")
     if way == NOT_RECTIFIED:
-        return _Done()
+        return Done()
     if way is None:
-        return _Done(is_undated=date is not None)
-    return _Done(date, is_undated=date is None)
+        return Done(is_undated=date is not None)
+    return Done(date, is_undated=date is None)
 
 
-def _accepted(case: Row) -> _Done:
+def _accepted(case: Row) -> Done:
     way, date = text_of(case, "rectification"), date_of(case, "accepted_date")
     if way is None or way == NOT_RECTIFIED:
-        return _Done(is_undated=way is None and date is not None)
-    return _Done(date)
-
-
-def _latest(parts: Sequence[_Done]) -> _Done:
-    """All of a patch's cases must be done; one that is open leaves it open."""
-    if not parts or any(part.date is None and not part.is_undated for part in parts):
-        return _Done()
-    if any(part.is_undated for part in parts):
-        return _Done(is_undated=True)
-    return _Done(max(part.date for part in parts if part.date is not None))
+        return Done(is_undated=way is None and date is not None)
+    return Done(date)
 
 
 def _year_day(rules: RuleSet, rule_id: str, on: datetime.date) -> YearDay:

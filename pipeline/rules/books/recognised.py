@@ -6,10 +6,10 @@ Rows are mappings with the columns of `schema.register_layers.REGISTERED`. Only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from pipeline.rules.books.row_values import flag_of, integer_of, mu100_of, real_of, text_of
+from pipeline.rules.books.row_values import flag_of, mu100_of, real_of, text_of
 from pipeline.schema.register_layers import COUNTED_COLUMNS
 from pipeline.units import mu100_from_m2
 
@@ -99,28 +99,3 @@ def _outlined(row: Row, prefix: str) -> dict[str, Area]:
         None if whole_mu100 is None else max(0, whole_mu100 - (existing_mu100 or 0)),
     )
     return areas
-
-
-def year_union(rows: Iterable[Row], check_year: int, runs: Sequence[str]) -> list[Row]:
-    """The patches of all runs of a check year, every lineage once: as its latest run has it.
-
-    What a later run has not judged yet does not take back what an earlier one has signed. `runs`
-    are in the order of their registration; runs that are not named do not count, nor do withdrawn
-    patches, so that an earlier period's record stands again. Sorted by lineage.
-    """
-    order = {run: number for number, run in enumerate(runs)}
-    latest: dict[str, Row] = {}
-    for row in rows:
-        if integer_of(row, "check_year") != check_year or row["run"] not in order:
-            continue
-        if flag_of(row, "is_withdrawn"):
-            continue
-        lineage = str(row["lineage_id"])
-        known = latest.get(lineage)
-        if known is None or _age(row, order) > _age(known, order):
-            latest[lineage] = row
-    return [latest[lineage] for lineage in sorted(latest)]
-
-
-def _age(row: Row, order: Mapping[str, int]) -> tuple[bool, int, str]:
-    return signed_judgement(row) is not None, order[row["run"]], str(row["patch_id"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from pipeline.rules.register.payloads import OUTLINE, plain_payload
+from pipeline.rules.register.payloads import LINK_KEYS, LINKS, OUTLINE, plain_payload
 from pipeline.rules.register.replay import RegisterState
 from pipeline.schema.events import Event, EventKind, NewEvent
 
@@ -88,6 +88,35 @@ def patch_events(
         if payload is not None and patch not in registered
     ]
     return [*changed, *gone]
+
+
+def lineage_events(
+    run: str,
+    registered: Mapping[str, Mapping[str, Any]],
+    lineage: Iterable[Mapping[str, Any]],
+    events: Iterable[Event],
+) -> list[NewEvent]:
+    """Links of the run's patches with earlier ones, and earlier patches that vanished, where news.
+
+    `lineage` are rows of `LINEAGE`. A patch or vanished one of which nothing is found any more,
+    because `extract` was done again, has an event without links.
+    """
+    links: dict[str, list[Mapping[str, Any]]] = {}
+    lineage_of: dict[str, str] = {}
+    for row in lineage:
+        patch = str(row["patch_id"])
+        links.setdefault(patch, []).append({name: row[name] for name in LINK_KEYS})
+        lineage_of[patch] = str(row["lineage_id"])
+    standing = [event for event in events if event.kind == "lineage_linked"]
+    for event in standing:
+        lineage_of.setdefault(event.subject, str(event.payload["lineage_id"]))
+    unlinked = {"parent_id": None, "lineage_relation": None}
+    wanted = []
+    for patch, lineage_id in sorted(lineage_of.items()):
+        row = registered.get(patch, unlinked | {"lineage_id": lineage_id})
+        named = {name: row[name] for name in ("lineage_id", "parent_id", "lineage_relation")}
+        wanted.append(NewEvent("lineage_linked", run, patch, named | {LINKS: links.get(patch, [])}))
+    return missing_events(wanted, standing)
 
 
 def renumbered(

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.rules.screening.facts import ACTS, Document, area_of, is_cultivated
+from pipeline.rules.screening.facts import Document, area_of, is_cultivated
 from pipeline.rules.screening.permissions import (
     CLOSED_LAYERS,
     Coverage,
     Standing,
     coverage_by,
-    small_cultivated_rest,
 )
 from pipeline.rules.screening.reasoning import Outcome, Walk
 from pipeline.rules.screening.wording import (
@@ -83,7 +82,7 @@ def report_layer(walk: Walk, layer: str) -> Coverage | None:
     coverage = coverage_by(walk.facts, (layer,), walk.window)
     area = coverage.area_m2()
     share = percent_zh(area, walk.facts.area_m2)
-    if not coverage.reaches(walk.number("screening.min_cover_ratio")):
+    if not walk.covers("screening.min_cover_ratio", coverage):
         if walk.is_noise(area):
             walk.say(step, f"未见{name}覆盖（{share}）。")
             return None
@@ -107,13 +106,9 @@ def report_layer(walk: Walk, layer: str) -> Coverage | None:
 
 def settle(walk: Walk, coverage: Coverage) -> Settled:
     """The best standing with which documents cover the patch whole."""
-    ratio = walk.number("screening.full_cover_ratio")
-    limit = walk.number("screening.uncovered_cultivated")
     for level in LEVELS:
-        if coverage.reaches(ratio, level):
-            is_small = small_cultivated_rest(
-                coverage.outside(level), walk.facts.has("land_use"), limit
-            )
+        if walk.covers("screening.full_cover_ratio", coverage, level):
+            is_small = walk.is_small_rest(coverage.outside(level))
             if is_small is None:
                 return Settled(level, is_rest_unknown=True)
             if is_small:
@@ -125,7 +120,7 @@ def explain_cover(walk: Walk, step: str, coverage: Coverage, level: Standing) ->
     """Write down the two tests of full coverage, passed or not, and how close the second was."""
     facts = walk.facts
     ratio = walk.number("screening.full_cover_ratio")
-    reached = coverage.reaches(ratio, level)
+    reached = walk.covers("screening.full_cover_ratio", coverage, level)
     area, rest = coverage.area_m2(level), coverage.outside(level)
     verdict = "达到" if reached else "未达到"
     walk.say(
@@ -137,7 +132,7 @@ def explain_cover(walk: Walk, step: str, coverage: Coverage, level: Standing) ->
     if not reached:
         return
     limit = walk.number("screening.uncovered_cultivated")
-    is_small = small_cultivated_rest(rest, facts.has("land_use"), limit)
+    is_small = walk.is_small_rest(rest)
     if is_small is None:
         walk.missing.add("land_use")
         text = f"未覆盖部分的地类不明，是否小于 {number_zh(limit)} 亩耕地无法核对。"
@@ -188,7 +183,7 @@ def note_missing_dates(walk: Walk, documents: tuple[Document, ...]) -> None:
 def may_clear(walk: Walk, layer: str) -> bool:
     """Whether documents of a layer can explain this kind of change at all."""
     if layer == "facility_land":
-        return walk.facts.change_kind in FACILITY_KINDS
+        return walk.facts.change_kind in FACILITY_KINDS and not walk.facts.is_mining
     return layer != "temporary_land" or walk.facts.change_kind != "building"
 
 
@@ -223,7 +218,7 @@ def _misused(walk: Walk, layer: str, is_whole: bool) -> Outcome | None:
     if layer == "temporary_land":
         text = f"变化类型为{kind}，临时用地上疑似修建永久性建筑，不能据以排除。"
         walk.prompt("temporary", "temporary_permanent_building", text)
-    elif walk.facts.change_kind in ACTS:
+    elif walk.facts.is_act:
         walk.say("facility", f"变化类型为{kind}，不在设施农用地备案之内，不能据以排除。")
         return None
     else:

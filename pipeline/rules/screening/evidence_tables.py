@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import fsum
 from typing import Any
 
@@ -20,7 +20,15 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.rules.screening.facts import DOCUMENT_LAYERS, Document, PatchFacts, Piece, PriorResult
+from pipeline.rules.screening.facts import (
+    DOCUMENT_LAYERS,
+    Document,
+    EarlierLand,
+    PatchFacts,
+    Piece,
+    PriorResult,
+)
+from pipeline.rules.screening.nearby import nearby_approvals
 from pipeline.rules.screening.permissions import LEGAL_LAYERS
 
 HIGHWAY_CLASSES = ("national", "provincial")
@@ -53,6 +61,8 @@ class Evidence:
     """Reference layers that were supplied, by core name, in the same CRS (metres)."""
     is_construction: Mapping[str, bool | None]
     """Change kind → whether it is construction, by the code table."""
+    earlier: Mapping[str, EarlierLand] = field(default_factory=dict)
+    """Patch id → what earlier runs told of its land."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,8 @@ class Reach:
     """Beside national and provincial roads."""
     parcel_m: float
     """To approved, supplied or registered land."""
+    elsewhere_m: float
+    """To approvals beside the patch."""
 
 
 def gather_facts(evidence: Evidence, reaches: Sequence[Reach]) -> Iterator[PatchFacts]:
@@ -76,6 +88,14 @@ def gather_facts(evidence: Evidence, reaches: Sequence[Reach]) -> Iterator[Patch
     priors = _prior_results(evidence)
     highways = _highway_ratios(evidence, [reach.highway_m for reach in reaches])
     parcels = _parcel_ratios(evidence, [reach.parcel_m for reach in reaches])
+    approvals = {i: one for (layer, i), one in documents.items() if layer == "approvals"}
+    beside = nearby_approvals(
+        evidence.patches,
+        evidence.layers,
+        approvals,
+        evidence.is_construction,
+        [reach.elsewhere_m for reach in reaches],
+    )
     for number, row in enumerate(evidence.patches.to_dict("records")):
         patch_id = str(row["patch_id"])
         kind = _text(row["change_kind"]) or "unknown"
@@ -98,8 +118,11 @@ def gather_facts(evidence: Evidence, reaches: Sequence[Reach]) -> Iterator[Patch
             highway_ratio=highways[number],
             parcel_ratio=parcels[number],
             prior_results=tuple(priors.get(number, ())),
+            nearby_approvals=beside[number],
+            earlier=evidence.earlier.get(patch_id),
+            theme=str(row["theme"]),
             responsible_code=_text(row["responsible_code"]),
-            responsible_candidates=tuple(row["responsible_candidates"]),
+            responsible_candidates=tuple(row["responsible_names"]),
             straddles=tuple(row["straddles"]),
             patrol_grade=_text(row["patrol_grade"]),
         )
@@ -119,10 +142,13 @@ def _documents(layer: str, table: gpd.GeoDataFrame | None) -> Iterator[Document]
             layer=layer,
             feature_id=str(row["feature_id"]),
             document_no=_text(row.get("document_no")),
-            decided_date=_date(row.get(date_column)),
+            decided_date=None if date_column is None else _date(row.get(date_column)),
             valid_from_date=_date(row.get("valid_from_date")),
             valid_to_date=_date(row.get("valid_to_date")),
             permit_kind=_text(row.get("permit_kind")),
+            holder_name=_text(row.get("holder_name")),
+            approved_use=_text(row.get("approved_use")),
+            use_kind=_text(row.get("use_kind")),
         )
 
 
@@ -135,12 +161,16 @@ def _pieces_by_patch(evidence: Evidence) -> dict[str, list[Piece]]:
         own = {
             layer: (feature_id,)
             for layer, (column, _) in DOCUMENT_LAYERS.items()
-            if (feature_id := _text(row[column])) is not None
+            if column is not None and (feature_id := _text(row[column])) is not None
         }
         atoms = _atoms(shapes[number], further.get(number, ()))
         total = fsum(share for share, _ in atoms)
         for share, extra in atoms:
-            covers = {layer: ids + extra.get(layer, ()) for layer, ids in own.items()}
+            covers = {
+                layer: own.get(layer, ()) + extra.get(layer, ())
+                for layer in DOCUMENT_LAYERS
+                if layer in own or layer in extra
+            }
             area_m2 = float(row["area_m2"]) * (share / total)
             piece = _piece(row, area_m2, covers, _date(before[row["patch_id"]]))
             pieces[str(row["patch_id"])].append(piece)
@@ -164,6 +194,7 @@ def _piece(
         is_urban=_text(row["urban_boundary_id"]) is not None,
         is_settlement=_text(row["settlement_id"]) is not None,
         plan_zone_code=_text(row["plan_zone_code"]),
+        is_plan_conforming=_flag(row["is_plan_conforming"]),
         documents=covers,
     )
 
@@ -173,7 +204,7 @@ Further = tuple[str, str, BaseGeometry]
 
 
 def _further_documents(evidence: Evidence) -> dict[int, list[Further]]:
-    """Row of a part → documents that cover it besides the one named, in order of layer and id."""
+    """Row of a part → what covers it besides the document named, in order of layer and id."""
     found: dict[int, list[Further]] = defaultdict(list)
     shapes = np.asarray(evidence.parts.geometry, dtype=object)
     for layer, (column, _) in DOCUMENT_LAYERS.items():
@@ -182,10 +213,12 @@ def _further_documents(evidence: Evidence) -> dict[int, list[Further]]:
             continue
         outlines = np.asarray(table.geometry, dtype=object)
         ids = table["feature_id"].to_numpy(dtype=object)
-        named = evidence.parts[column].to_numpy(dtype=object)
         at, of = shapely.STRtree(outlines).query(shapes, predicate="intersects")
-        # Where the overlay names no document at all, a touch is noise of the coordinates.
-        keep = (ids[of] != named[at]) & ~pd.isna(named[at])
+        keep = np.ones(at.size, dtype=bool)
+        if column is not None:
+            named = evidence.parts[column].to_numpy(dtype=object)
+            # Where the overlay names no document at all, a touch is noise of the coordinates.
+            keep = (ids[of] != named[at]) & ~pd.isna(named[at])
         pairs = sorted(zip(at[keep], of[keep], strict=True), key=lambda pair: ids[pair[1]])
         for part, document in pairs:
             overlap = shapely.intersection(shapes[part], outlines[document])
@@ -269,6 +302,10 @@ def _prior_results(evidence: Evidence) -> dict[int, list[PriorResult]]:
 
 def _text(value: Any) -> str | None:
     return None if value is None or pd.isna(value) else str(value)
+
+
+def _flag(value: Any) -> bool | None:
+    return None if value is None or pd.isna(value) else bool(value)
 
 
 def _date(value: Any) -> datetime.date | None:

@@ -18,7 +18,10 @@ EXISTING_CONSTRUCTION = "construction"
 ACTS = frozenset({"excavation", "grave_kiln", "waste"})
 """Kinds that are no construction but may harm farmland (挖砂采石、坟窑、堆放)."""
 
-DOCUMENT_LAYERS: Mapping[str, tuple[str, str | None]] = {
+MINING_KINDS = frozenset({"excavation", "earthwork", "unknown"})
+"""Kinds that are digging for minerals in a patch that was issued under the theme 矿产."""
+
+DOCUMENT_LAYERS: Mapping[str, tuple[str | None, str | None]] = {
     "approvals": ("approval_id", "approved_date"),
     "supply": ("supply_id", "supply_date"),
     "registration": ("registration_id", "registered_date"),
@@ -26,8 +29,15 @@ DOCUMENT_LAYERS: Mapping[str, tuple[str, str | None]] = {
     "temporary_land": ("temporary_id", "approved_date"),
     "permits": ("planning_permit_id", "permitted_date"),
     "mining_rights": ("mining_right_id", "valid_from_date"),
+    "other_uses": (None, "approved_date"),
+    "applications": (None, "applied_date"),
+    "buildings": (None, None),
 }
-"""Layer of documents → column of the overlay's parts that names one, date that counts."""
+"""Layer of documents → column of the overlay's parts that names one, date that counts.
+
+Without a column the overlay does not know the layer, and the screening itself cuts the parts.
+Outlines of buildings are no documents, but are cut in the same way.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class Document:
     valid_to_date: datetime.date | None = None
     permit_kind: str | None = None
     """`urban` or `rural`, planning permits only."""
+    holder_name: str | None = None
+    approved_use: str | None = None
+    """As delivered, in words."""
+    use_kind: str | None = None
+    """Code of configs/codes/other_use.csv, `other_uses` only."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,8 @@ class Piece:
     """Inside the urban development boundary."""
     is_settlement: bool = False
     plan_zone_code: str | None = None
+    is_plan_conforming: bool | None = None
+    """Whether construction conforms with the plan there; None not known."""
     documents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Layer → ids of *all* its documents that cover the piece."""
 
@@ -77,6 +94,36 @@ class PriorResult:
     """Share of this patch that it overlaps, 0–1."""
     is_same_id: bool = False
     """Whether both carry the same issued id, wherever they lie."""
+
+
+@dataclass(frozen=True)
+class NearbyApproval:
+    """An approval beside the patch, not under it."""
+
+    document: Document
+    distance_m: float
+    used_ratio: float
+    """Share of the approved land on which changes or earlier construction are known, 0–1."""
+
+
+@dataclass(frozen=True)
+class EarlierLand:
+    """A patch's land in earlier runs (图斑沿革), as `extract` found it."""
+
+    relation: str
+    """Code of configs/codes/lineage_relation.csv; `adjoins` beside open land, not on it."""
+    state: str
+    """Code of configs/codes/earlier_state.csv, of the patch whose identity it takes."""
+    patches: tuple[str, ...]
+    """Run and id of the patches of the same land, or of the open ones it adjoins."""
+    is_continuing: bool = False
+    is_grown: bool = False
+    grown_m2: float | None = None
+    has_stop_notice: bool = False
+    stop_notice_no: str | None = None
+    stop_notice_date: datetime.date | None = None
+    is_regularising: bool = False
+    """Whether a case of the land is being regularised and not accepted yet (补办中)."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +153,31 @@ class PatchFacts:
     parcel_ratio: float | None = None
     """Share of the outline that adjoins approved, supplied or registered land; None unknown."""
     prior_results: tuple[PriorResult, ...] = ()
+    nearby_approvals: tuple[NearbyApproval, ...] = ()
+    earlier: EarlierLand | None = None
+    """What earlier runs told of the land; None if nothing."""
+    theme: str = "land"
+    """land or mineral, as issued."""
     responsible_code: str | None = None
     responsible_candidates: tuple[str, ...] = ()
     straddles: tuple[str, ...] = ()
     patrol_grade: str | None = None
+
+    @property
+    def is_mining(self) -> bool:
+        """Whether the change is digging: seen as such, or issued under the theme 矿产."""
+        is_of_theme = self.theme == "mineral" and self.change_kind in MINING_KINDS
+        return self.change_kind == "excavation" or is_of_theme
+
+    @property
+    def is_act(self) -> bool:
+        """Whether the change is no construction but may harm farmland."""
+        return self.change_kind in ACTS or self.is_mining
+
+    @property
+    def may_be_construction(self) -> bool:
+        """Whether the change is construction, or nobody knows."""
+        return self.is_construction is not False and not self.is_mining
 
     def has(self, layer: str) -> bool:
         """Whether a reference layer was supplied."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import IntEnum
 
+from pipeline.rules.parameters import RuleInForce
 from pipeline.rules.screening.facts import Document, PatchFacts, Piece, area_of, is_cultivated
-from pipeline.units import reaches_mu
 
 LEGAL_LAYERS = ("approvals", "supply", "registration")
 DATED_LAYERS = ("facility_land", "temporary_land", "mining_rights")
@@ -135,10 +134,6 @@ class Coverage:
         """Area covered with a standing not worse than `worst`."""
         return area_of(self.pieces(worst))
 
-    def reaches(self, ratio: Decimal, worst: Standing = Standing.LATE) -> bool:
-        """Whether the covered share of the patch is at or above `ratio`, unrounded."""
-        return share_reaches(self.area_m2(worst), self.facts.area_m2, ratio)
-
     def documents(self, standing: Standing | None = None) -> tuple[Document, ...]:
         """The documents on pieces of one standing (of any but NONE), each once, by layer and id."""
         found = {
@@ -162,20 +157,15 @@ def coverage_by(facts: PatchFacts, layers: tuple[str, ...], window: Window) -> C
     return Coverage(facts, layers, standings)
 
 
-def share_reaches(part_m2: float, whole_m2: float, ratio: Decimal) -> bool:
-    """Whether part / whole >= ratio, compared exactly on the unrounded areas."""
-    return Decimal(part_m2) >= ratio * Decimal(whole_m2)
-
-
 def small_cultivated_rest(
-    rest: Sequence[Piece], has_land_use: bool, limit_mu: Decimal
+    rest: Sequence[Piece], has_land_use: bool, rule: RuleInForce
 ) -> bool | None:
-    """Whether the cultivated land of an uncovered rest is below the limit; None if not known.
+    """Whether the cultivated land of an uncovered rest is within the rule; None if not known.
 
     Pieces that the survey does not cover may be cultivated or not.
     """
     unknown = area_of(rest, lambda piece: piece.land_category is None)
     cultivated = area_of(rest, is_cultivated) if has_land_use else 0.0
-    if reaches_mu(cultivated, limit_mu):
+    if not rule.meets_area(cultivated):
         return False
-    return None if reaches_mu(cultivated + unknown, limit_mu) else True
+    return True if rule.meets_area(cultivated + unknown) else None

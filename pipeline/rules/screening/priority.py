@@ -13,6 +13,8 @@ from pipeline.rules.screening.reasoning import Walk
 SETTLED_CLASSES = frozenset({"approved", "not_construction"})
 """Classes for which nothing but the class itself and the issuer counts."""
 DEADLINE_RULE = "deadline.verification_days"
+CLASS_RULE, PARTS_RULE = "screening.priority_class", "screening.priority_weights"
+WEIGHT_RULES = (CLASS_RULE, PARTS_RULE)
 FLAG_WEIGHTS: Mapping[str, str] = {
     "on_pbf": "pbf",
     "on_redline": "redline",
@@ -32,8 +34,8 @@ class PriorityPart:
 
 def weigh(walk: Walk, suspected_class: str) -> tuple[PriorityPart, ...]:
     """The addends that are not zero, the class first."""
-    classes = _points(walk, "screening.priority_class")
-    weights = _points(walk, "screening.priority_weights")
+    classes = _points(walk, CLASS_RULE)
+    weights = _points(walk, PARTS_RULE)
     found = {"class": classes[suspected_class]}
     if walk.facts.source in ("issued", "both"):
         found["issued"] = weights["issued"]

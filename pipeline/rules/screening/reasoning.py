@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pipeline.errors import Finding, RuleError
 from pipeline.rules.parameters import RuleInForce, RuleSet
-from pipeline.rules.screening.facts import PatchFacts
-from pipeline.rules.screening.permissions import Window
+from pipeline.rules.screening.facts import PatchFacts, Piece
+from pipeline.rules.screening.permissions import (
+    Coverage,
+    Standing,
+    Window,
+    small_cultivated_rest,
+)
 from pipeline.rules.screening.wording import area_zh, number_zh, reference_zh
 from pipeline.schema.codes import CodeTable
-from pipeline.units import reaches_mu
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Walk:
     missing: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     """Ids of the rules looked up."""
+    verdicts: set[tuple[str, bool]] = field(default_factory=set)
+    """(rule id, met or not) of every comparison with a threshold."""
     is_open: bool = False
     """Whether the class is 存疑, so that kinds are only possible."""
 
@@ -97,9 +103,49 @@ class Walk:
                 return found
         raise _unfit(rule_id, value, "代码的列表")
 
+    def meets(self, rule_id: str, value: float | Decimal) -> bool:
+        """Whether a value meets the threshold of a rule, by the rule's own comparison."""
+        return self.noted(rule_id, self.rule(rule_id).meets(value))
+
+    def meets_area(self, rule_id: str, area_m2: float) -> bool:
+        """Whether an area meets a threshold in 亩 or m²."""
+        return self.noted(rule_id, self.rule(rule_id).meets_area(area_m2))
+
+    def meets_share(self, rule_id: str, part: float, whole: float) -> bool:
+        """Whether part / whole meets a ratio."""
+        return self.noted(rule_id, self.rule(rule_id).meets_share(part, whole))
+
+    def covers(self, rule_id: str, coverage: Coverage, worst: Standing = Standing.LATE) -> bool:
+        """Whether documents not worse than `worst` cover a share that meets a rule."""
+        return self.meets_share(rule_id, coverage.area_m2(worst), self.facts.area_m2)
+
+    def is_small_rest(self, rest: Sequence[Piece]) -> bool | None:
+        """Whether an uncovered rest has less cultivated land than allowed; None not known."""
+        rule_id = "screening.uncovered_cultivated"
+        found = small_cultivated_rest(rest, self.facts.has("land_use"), self.rule(rule_id))
+        return None if found is None else self.noted(rule_id, found)
+
+    def noted(self, rule_id: str, is_met: bool) -> bool:
+        """Keep in mind how a comparison came out."""
+        self.verdicts.add((rule_id, is_met))
+        return is_met
+
     def is_noise(self, area_m2: float) -> bool:
         """Whether an overlap is too small to mean anything."""
-        return Decimal(area_m2) <= self.number("screening.noise_area")
+        return not self.meets_area("screening.noise_area", area_m2)
+
+    def lists(self, rule_id: str) -> dict[str, tuple[str, ...]]:
+        """The named lists of codes of a rule on the deciding date."""
+        value = self.rule(rule_id).value
+        if isinstance(value, Mapping):
+            found = {
+                key: tuple(item for item in items if isinstance(item, str))
+                for key, items in value.items()
+                if isinstance(items, tuple)
+            }
+            if len(found) == len(value):
+                return found
+        raise _unfit(rule_id, value, "“名称: 代码的列表”")
 
     def label(self, table: str, code: str) -> str:
         """Chinese label of a code."""
@@ -116,9 +162,12 @@ class Walk:
         if rule_id is None:
             self.reasons.append(Reason(step, text_zh))
             return
-        rule = self.rule(rule_id)
-        cited = reference_zh(rule)
-        self.reasons.append(Reason(step, text_zh, rule_id, cited, rule.parameter.is_assumption))
+        self.say_by(step, text_zh, self.rule(rule_id))
+
+    def say_by(self, step: str, text_zh: str, rule: RuleInForce) -> None:
+        """Write down a sentence that rests on a rule looked up on another date than the patch's."""
+        parameter, cited = rule.parameter, reference_zh(rule)
+        self.reasons.append(Reason(step, text_zh, parameter.id, cited, parameter.is_assumption))
 
     def cite(self, step: str, text_zh: str, reference: str) -> None:
         """Write down a sentence that rests on a quoted document instead of a rule."""
@@ -131,12 +180,13 @@ class Walk:
 
     def near(self, step: str, area_m2: float, rule_id: str, what_zh: str) -> None:
         """Flag an area that lies close to the 亩 threshold of a rule."""
-        limit = self.number(rule_id)
-        band = self.number("screening.near_threshold_band")
-        if reaches_mu(area_m2, limit * (1 - band)) and not _above(area_m2, limit * (1 + band)):
+        limit, band_rule = self.number(rule_id), "screening.near_threshold_band"
+        band = self.rule(band_rule)
+        distance = abs(3 * Decimal(area_m2) - 2000 * limit)
+        if self.noted(band_rule, band.compare(distance, 2000 * limit * band.number())):
             self.flags.add("near_threshold")
             text = f"{what_zh} {area_zh(area_m2)}，接近 {number_zh(limit)} 亩，近阈值，以实测为准。"
-            self.say(step, text, "screening.near_threshold_band")
+            self.say(step, text, band_rule)
             self.missing.add("survey")
 
 
@@ -144,7 +194,3 @@ def _unfit(rule_id: str, value: object, allowed: str) -> RuleError:
     what = f"规则“{rule_id}”的取值不能这样使用。"
     advice = "改正规则文件中的取值。"
     return RuleError(Finding("E-RULE-VALUE", what, "", str(value), allowed, advice))
-
-
-def _above(area_m2: float, limit_mu: Decimal) -> bool:
-    return 3 * Decimal(area_m2) > 2000 * limit_mu

@@ -13,9 +13,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.rules.parameters import RuleSet
+from pipeline.rules.screening.change_steps import (
+    act_concern,
+    change_kind_step,
+    observation_step,
+)
 from pipeline.rules.screening.clearance import both, combined_step, uncleared_pieces
 from pipeline.rules.screening.coverage_steps import (
     Settled,
@@ -23,7 +28,15 @@ from pipeline.rules.screening.coverage_steps import (
     note_missing_dates,
     open_outcome,
 )
-from pipeline.rules.screening.facts import ACTS, PatchFacts, area_of, is_cultivated
+from pipeline.rules.screening.elsewhere import purpose_outcome
+from pipeline.rules.screening.facts import (
+    PatchFacts,
+    Piece,
+    area_of,
+    is_cultivated,
+    is_general_cultivated,
+    is_on_pbf,
+)
 from pipeline.rules.screening.legal_steps import (
     closing_step,
     existing_construction_step,
@@ -31,21 +44,23 @@ from pipeline.rules.screening.legal_steps import (
     legal_step,
     supply_outcome,
 )
+from pipeline.rules.screening.mining import mining_step
 from pipeline.rules.screening.permissions import Coverage, Standing
 from pipeline.rules.screening.priority import PriorityPart, weigh
 from pipeline.rules.screening.prompts import add_prompts
 from pipeline.rules.screening.reasoning import Outcome, Reason, Walk
 from pipeline.rules.screening.routing import route
-from pipeline.rules.screening.shape_steps import (
-    is_outside_mining_rights,
-    other_step,
-    rural_road_step,
-)
+from pipeline.rules.screening.shape_steps import rural_road_step, sliver_step
+from pipeline.rules.screening.special_uses import entrance_step, other_use_step, village_step
 from pipeline.rules.screening.violation_kinds import find_kinds, primary_kind
-from pipeline.rules.screening.wording import area_zh, farmland_zh, percent_zh, share_zh
+from pipeline.rules.screening.wording import area_zh
 from pipeline.schema.codes import CodeTable
 
 SUSPECTED_ZH = "以上各步均没有相符的手续，列为疑似违法，须现场核实后由县局认定。"
+
+NO_TRANSFER: Mapping[str, float] = {"pbf": 0.0, "cultivated": 0.0}
+HOLDER_LAYERS = ("supply", "registration", "facility_land", "temporary_land", "other_uses")
+"""Papers whose holder uses the land; a 批文 is often the government's own."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,16 @@ class Screening:
     priority_parts: tuple[PriorityPart, ...]
     rule_ids: tuple[str, ...]
     """Every rule looked up, whether or not a reason names it."""
+    verdicts: frozenset[tuple[str, bool]] = frozenset()
+    """(rule id, met or not) of every comparison with a threshold."""
+    handover_department: str | None = None
+    """Code of configs/codes/department.csv, if the proposal is to hand the patch over."""
+    transfer_m2: Mapping[str, float] = field(default_factory=lambda: NO_TRANSFER)
+    """`pbf` and `cultivated`: what counts for 移送, summed over a group of patches."""
+    holders: tuple[str, ...] = ()
+    """Holders of papers on the place; who uses it is for the site to say."""
+    group_id: str | None = None
+    """Smallest patch id of the group that it is summed with; None by itself."""
 
     @property
     def priority(self) -> int:
@@ -97,7 +122,7 @@ def screen_patch(
     kinds = find_kinds(walk, outcome.suspected_class, subject)
     primary = primary_kind(walk, kinds)
     add_prompts(walk, outcome.suspected_class, subject)
-    handling_route = route(walk, outcome, subject)
+    proposal = route(walk, outcome, subject, kinds)
     priority_parts = weigh(walk, outcome.suspected_class)
     return Screening(
         patch_id=facts.patch_id,
@@ -107,21 +132,42 @@ def screen_patch(
         flags=tuple(sorted(walk.flags)),
         reasons=tuple(walk.reasons),
         missing_evidence=tuple(sorted(walk.missing)),
-        handling_route=handling_route,
+        handling_route=proposal.code,
         priority_parts=priority_parts,
         rule_ids=tuple(sorted(walk.used)),
+        verdicts=frozenset(walk.verdicts),
+        handover_department=proposal.department,
+        transfer_m2=_transfer_areas(facts, subject),
+        holders=_holders(facts),
     )
 
 
+def _transfer_areas(facts: PatchFacts, subject: Sequence[Piece]) -> Mapping[str, float]:
+    return {
+        "pbf": area_of(subject, is_on_pbf) if facts.has("permanent_basic_farmland") else 0.0,
+        "cultivated": area_of(subject, is_general_cultivated) if facts.has("land_use") else 0.0,
+    }
+
+
+def _holders(facts: PatchFacts) -> tuple[str, ...]:
+    found = {
+        document.holder_name
+        for (layer, _), document in facts.documents.items()
+        if layer in (*HOLDER_LAYERS, "applications") and document.holder_name
+    }
+    return tuple(sorted(found))
+
+
 def _classify(walk: Walk) -> Outcome:
-    decided = _observation(walk) or _kind(walk)
+    decided = observation_step(walk) or change_kind_step(walk)
     if decided:
         return decided
     legal, settled = legal_step(walk)
     if settled.level is Standing.TIMELY and not settled.is_rest_unknown:
         text = f"其中日期不晚于 {walk.window.cutoff} 的手续已达到上述覆盖。"
         walk.say(closing_step(walk, legal), text, "screening.cleared_until")
-        return supply_outcome(walk)
+        _edge_photos(walk, legal)
+        return purpose_outcome(walk, legal) or supply_outcome(walk)
     existing = existing_construction_step(walk)
     if existing:
         return existing
@@ -134,83 +180,13 @@ def _classify(walk: Walk) -> Outcome:
     return _weigh_open(walk, legal, settled, dated) or _last_steps(walk)
 
 
-def _observation(walk: Walk) -> Outcome | None:
-    """Step 0: a patch that nobody saw change can not be judged."""
-    facts = walk.facts
-    least = walk.number("screening.min_observed_ratio")
-    share = share_zh(facts.observed_ratio, 1, least)
-    if facts.source == "issued" and facts.observed_ratio < least:
-        walk.missing.add("clear_imagery")
-        text = f"下发图斑两期可观测比例 {share}，低于 {percent_zh(least)}，看不清不等于没有变化。"
-        walk.say("observation", text, "screening.min_observed_ratio")
-        return Outcome("unobserved")
-    walk.say("observation", f"两期可观测比例 {share}。")
-    return None
-
-
-def _kind(walk: Walk) -> Outcome | None:
-    """Step 0: kinds that are no construction end here, unless they may harm farmland."""
-    facts, step = walk.facts, "change_kind"
-    kind = walk.label("change_kind", facts.change_kind)
-    if facts.change_kind == "earthwork":
-        walk.say(step, f"变化类型为{kind}，尚未形成建设，列入早期预警，不计入建设。")
-        return Outcome("early_warning")
-    if facts.change_kind in ACTS:
-        return _act(walk, kind)
-    if facts.is_construction is False:
-        walk.say(step, f"变化类型为{kind}，不是建设。")
-        return Outcome("not_construction")
-    if facts.change_kind == "unknown":
-        walk.missing.add("change_kind")
-        walk.say(step, "变化类型未定，是否建设须现场核实；按可能是建设继续核对。")
-    else:
-        walk.say(step, f"变化类型为{kind}，属建设，继续核对手续。")
-    return None
-
-
-def _act(walk: Walk, kind: str) -> Outcome | None:
-    concern = _act_concern(walk)
-    where = f"农田上：{farmland_zh(walk.facts)}"
-    if concern is False:
-        text = f"变化类型为{kind}，不是建设，也不在耕地、永久基本农田上。"
-        walk.say("change_kind", text, "screening.noise_area")
-        return Outcome("not_construction")
-    if concern is None:
-        _ask_for_layers(walk)
-        text = f"变化类型为{kind}，地类、永久基本农田或采矿权资料不全，继续核对。"
-        walk.say("change_kind", text)
-        return None
-    if walk.is_noise(walk.facts.cultivated_m2) and walk.is_noise(walk.facts.pbf_m2):
-        outside = is_outside_mining_rights(walk)
-        where = "采矿权范围以外" if outside else "采矿权范围以内，采矿权不能代替用地手续"
-    text = f"变化类型为{kind}，不是建设，但位于{where}，继续核对。"
-    walk.say("change_kind", text, "screening.noise_area")
-    return None
-
-
-def _act_concern(walk: Walk) -> bool | None:
-    """Whether an act touches farmland, or is mining; None if that is not known.
-
-    Mining inside a valid right goes on too: the right does not stand for the use of the land.
-    """
-    facts = walk.facts
-    if not walk.is_noise(facts.cultivated_m2) or not walk.is_noise(facts.pbf_m2):
-        return True
-    if facts.change_kind == "excavation":
-        return None if is_outside_mining_rights(walk) is None else True
-    unclassified = area_of(facts.pieces, lambda piece: piece.land_category is None)
-    has_layers = facts.has("land_use") and facts.has("permanent_basic_farmland")
-    return False if has_layers and walk.is_noise(unclassified) else None
-
-
-def _ask_for_layers(walk: Walk) -> None:
-    facts = walk.facts
-    if any(piece.land_category is None for piece in facts.pieces):
-        walk.missing.add("land_use")
-    if not facts.has("permanent_basic_farmland"):
-        walk.missing.add("permanent_basic_farmland")
-    if facts.change_kind == "excavation" and is_outside_mining_rights(walk) is None:
-        walk.missing.add("mining_right")
+def _edge_photos(walk: Walk, legal: Coverage) -> None:
+    """Ask for photos of the edges that papers cleared without covering them."""
+    rest, rule_id = area_of(legal.outside(Standing.TIMELY)), "screening.edge_tolerance"
+    if walk.meets_area(rule_id, rest):
+        walk.missing.add("site_photo")
+        text = f"手续未覆盖的边角 {area_zh(rest)}，须看现场照片。"
+        walk.say("part_approval", text, rule_id)
 
 
 def _weigh_open(
@@ -225,14 +201,13 @@ def _weigh_open(
     uncertain = [o for o in opened if o.suspected_class == "uncertain"]
     if uncertain:
         return min(uncertain, key=lambda outcome: not outcome.is_timing_open)
-    least = walk.number("screening.min_cover_ratio")
-    is_part = settled.level is Standing.NONE and legal.reaches(least)
+    is_part = settled.level is Standing.NONE and walk.covers("screening.min_cover_ratio", legal)
     if not (is_part or opened):
         return None
     if not walk.facts.has("approvals"):
         return _no_approvals(walk)
     if is_part:
-        return _part_approved(walk, legal)
+        return entrance_step(walk, legal) or _part_approved(walk, legal)
     if opened[0].suspected_class == "suspected_violation":
         walk.say("fallback", SUSPECTED_ZH)
     return opened[0]
@@ -263,7 +238,7 @@ def _part_approved(walk: Walk, legal: Coverage) -> Outcome:
     if not walk.is_noise(explained):
         text = f"未覆盖部分中，{area_zh(explained)}为存量建设用地，或有设施农用地、临时用地手续。"
         walk.say(step, text)
-    if area < walk.number("minimum.construction_area"):
+    if not walk.meets_area("minimum.construction_area", area):
         walk.flags.add("small_remainder")
         text = f"未覆盖部分 {area_zh(area)} 小于最小上图面积，多为边角，须有现场照片。"
         walk.say(step, text, "minimum.construction_area")
@@ -278,7 +253,10 @@ def _no_approvals(walk: Walk) -> Outcome:
 
 def _last_steps(walk: Walk) -> Outcome:
     """Steps 6, 7 and 8."""
-    return rural_road_step(walk) or other_step(walk) or _fallback(walk)
+    for step in (rural_road_step, other_use_step, mining_step, village_step, sliver_step):
+        if found := step(walk):
+            return found
+    return _fallback(walk)
 
 
 def _fallback(walk: Walk) -> Outcome:
@@ -289,10 +267,10 @@ def _fallback(walk: Walk) -> Outcome:
     if facts.change_kind == "facility" and not facts.has("facility_land"):
         walk.say(step, "变化类型为大棚及设施，未提供设施农用地备案图层，列为存疑。")
         return Outcome("uncertain")
-    if facts.change_kind in ACTS and _act_concern(walk) is None:
+    if facts.is_act and act_concern(walk) is None:
         walk.say(step, "是否位于耕地、永久基本农田或采矿权以外未能核对，列为存疑。")
         return Outcome("uncertain")
-    if facts.change_kind not in ACTS and existing_is_unknown(walk):
+    if not facts.is_act and existing_is_unknown(walk):
         walk.say(step, "变化以前是否为建设用地未能核对，列为存疑。")
         return Outcome("uncertain")
     walk.say(step, SUSPECTED_ZH)

@@ -75,7 +75,7 @@ def _assert(walk: Walk, code: str, area_m2: float, note: str = "") -> bool:
 
 
 def _unapproved(walk: Walk, subject: Sequence[Piece]) -> bool:
-    if walk.facts.is_construction is False:
+    if not walk.facts.may_be_construction:
         return False
     area = area_of(subject, lambda piece: not is_existing(piece))
     return not walk.is_noise(area) and _assert(walk, "1", area)
@@ -95,12 +95,12 @@ def _on_cultivated(walk: Walk, subject: Sequence[Piece]) -> bool:
         return False
     listed = walk.listed("screening.cultivated_act_kinds")
     area = area_of(subject, is_general_cultivated)
-    if walk.is_noise(area) or walk.facts.change_kind not in listed:
+    kind = "excavation" if walk.facts.is_mining else walk.facts.change_kind
+    if walk.is_noise(area) or kind not in listed:
         return False
     note = ""
-    if walk.facts.change_kind in UNLISTED_ACTS:
-        kind = walk.label("change_kind", walk.facts.change_kind)
-        note = f"；变化类型为{kind}，是否属原文所列行为须现场核实"
+    if kind in UNLISTED_ACTS:
+        note = f"；变化类型为{walk.label('change_kind', kind)}，是否属原文所列行为须现场核实"
     return _assert(walk, "3", area, note)
 
 
@@ -115,7 +115,7 @@ def _on_pbf(walk: Walk, subject: Sequence[Piece]) -> bool:
 
 
 def _mining(walk: Walk) -> bool:
-    if walk.facts.change_kind != "excavation":
+    if not walk.facts.is_mining:
         return False
     if not walk.facts.has("mining_rights"):
         walk.missing.add("mining_right")
@@ -137,7 +137,7 @@ def _standing(walk: Walk, piece: Piece, layer: str, window: Window) -> Standing:
 
 def _without_permit(walk: Walk, code: str, permit_kind: str, pieces: Sequence[Piece]) -> bool:
     """Construction in the planning area (6) or the village (7) without that planning permit."""
-    if walk.facts.is_construction is False:
+    if not walk.facts.may_be_construction:
         return False
     inside = _inside(walk, code, pieces)
     if inside is None:

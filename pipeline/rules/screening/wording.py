@@ -20,6 +20,8 @@ LAYER_ZH = {
     "temporary_land": "临时用地批准",
     "permits": "规划许可",
     "mining_rights": "采矿权",
+    "other_uses": "其他用地认定",
+    "applications": "用地报批",
 }
 _MAX_NAMED = 5
 _MOST_DECIMALS = 9
