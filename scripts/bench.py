@@ -1,8 +1,11 @@
-"""Alternating benchmark: our whole job against Orfeo ToolBox's single-pass MAD, as whole processes.
+"""Alternating benchmarks: our whole jobs against others', as whole processes.
 
     python scripts/bench.py BEFORE AFTER [--truth TRUTH] [--rounds 3] [--work FOLDER]
+    python scripts/bench.py overlay GENERATOR [--parcels N] [--patches N] [--rounds 3]
 
-Prints the median wall time, CPU time and peak memory of each command, and their ratios pair by
+The second form is `overlay_bench`: the overlay against geopandas, GENERATOR being the path of a
+script that writes the layers. The first one compares with Orfeo ToolBox's single-pass MAD; it
+prints the median wall time, CPU time and peak memory of each command, and their ratios pair by
 pair; with a truth raster (1 = changed) also the AUC of the stored score, and of a run whose
 statistics are found on all pixels instead of the sample. OTB is skipped if it is not installed.
 """
@@ -19,6 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import overlay_bench
 import rasterio
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,7 +69,28 @@ def stage_run(work: Path, before: Path, after: Path, blocks: int, target: int) -
     return [sys.executable, "-m", "pipeline", "run", "--run", "bench", *options]
 
 
+def overlay_main(arguments: list[str]) -> None:
+    """Options of the overlay's benchmark."""
+    parser = argparse.ArgumentParser(description=overlay_bench.__doc__)
+    parser.add_argument("generator", type=Path)
+    parser.add_argument("--parcels", type=int, default=200_000)
+    parser.add_argument("--patches", type=int, default=50_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=Path, default=Path("data/runs/bench_overlay"))
+    o = parser.parse_args(arguments)
+    overlay_bench.compare(o.generator, o.work.resolve(), o.parcels, o.patches, o.rounds)
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["overlay-job"]:
+        return overlay_bench.child(sys.argv[2], Path(sys.argv[3]))
+    if sys.argv[1:2] == ["overlay"]:
+        return overlay_main(sys.argv[2:])
+    return raster_main()
+
+
+def raster_main() -> None:
+    """The change detection's benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)

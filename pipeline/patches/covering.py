@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 from typing import Any
 
 import geopandas as gpd
@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
+
+from pipeline.patches.lines import LineIndex, index_lines
 
 GeometryArray = NDArray[np.object_]
 Days = NDArray[np.int64]
@@ -44,12 +46,25 @@ NONE = -1
 
 DEVELOPMENT_ZONE = "development_zone"
 
+LARGE_VERTICES = 2000
+"""Features with more vertices are asked through GEOS's index of their edges (prepared geometry);
+for the others, which may be hundreds of thousands, it would cost more memory than it saves time."""
+
 
 def as_days(dates: Iterable[Any], missing: int = UNKNOWN_DAY) -> Days:
     """ISO texts as days, `missing` for NULL."""
     texts = [date if isinstance(date, str) else "NaT" for date in dates]
     moments = np.array(texts, dtype="datetime64[D]")
     return np.where(np.isnat(moments), missing, moments.astype(np.int64))
+
+
+def as_dates(days: Days) -> list[str | None]:
+    """Days as ISO texts, None for `UNKNOWN_DAY`."""
+    texts = np.where(days == UNKNOWN_DAY, 0, days).astype("datetime64[D]").astype(str)
+    return [
+        None if day == UNKNOWN_DAY else str(text)
+        for day, text in zip(days.tolist(), texts, strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +100,11 @@ class ReferenceLayer:
     valid_from: Days
     valid_to: Days
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether any feature begins or ends."""
+        return bool((self.valid_from != UNKNOWN_DAY).any() or (self.valid_to != OPEN_DAY).any())
+
     def values(self, column: str, index: NDArray[np.int64]) -> NDArray[np.object_]:
         """The column's values at `index`, `(index,)`; None for NULL and where it is `NONE`."""
         result = np.full(index.size, None, dtype=object)
@@ -92,23 +112,24 @@ class ReferenceLayer:
         result[index != NONE] = taken.astype(object).where(taken.notna(), None).to_numpy()
         return result
 
-    def touching(self, outlines: GeometryArray) -> list[NDArray[np.int64]]:
-        """Indices of the features that touch each outline, in rising order."""
-        outline, feature = self.tree.query(outlines, predicate="intersects")
-        order = np.lexsort((feature, outline))
-        first = np.searchsorted(outline[order], np.arange(outlines.size + 1))
-        found = feature[order].astype(np.int64)
-        return [found[begin:end] for begin, end in pairwise(first)]
+    @cached_property
+    def lines(self) -> LineIndex:
+        """Boundaries of the features, which are polygons; made when first asked for."""
+        return index_lines(self.geometry)
 
     def hits(self, points: GeometryArray) -> Hits:
         """Which features cover the faces that `points` `(face,)` represent.
 
         A face is crossed by no boundary, so one point inside it speaks for all of it.
         """
-        face, feature = self.tree.query(points)
-        x, y = shapely.get_x(points), shapely.get_y(points)
-        keep = shapely.contains_xy(self.geometry[feature], x[face], y[face])
-        return Hits(face[keep].astype(np.int64), feature[keep].astype(np.int64))
+        face, feature = self.tree.query(points).astype(np.int64)
+        x, y = shapely.get_x(points)[face], shapely.get_y(points)[face]
+        is_large = self.lines.n_points[feature] > LARGE_VERTICES
+        inside = self.lines.covers(np.where(is_large, NONE, feature), x, y)
+        inside[is_large] = shapely.contains_xy(
+            self.geometry[feature[is_large]], x[is_large], y[is_large]
+        )
+        return Hits(face[inside], feature[inside])
 
 
 def precedence(features: pd.DataFrame, *, development_zone_first: bool) -> NDArray[np.int64]:

@@ -69,6 +69,8 @@ class DropReason(StrEnum):
     """Below the limit that was learned from returns and signed."""
     NOT_REQUESTED = "not_requested"
     """Found by us in a run that sends out issued patches only."""
+    SETTLED_BEFORE = "settled_before"
+    """On land judged lawful or no real change in an earlier run, and not grown since."""
 
 
 def _is_coarse(params: PatchParams, grid: Grid) -> bool:
@@ -118,5 +120,9 @@ def patch_ids(county_code: str, year: int | None, n: int) -> list[str]:
         raise ValueError(f"county code must have six digits, got {county_code!r}")
     if n > MAX_PATCHES:
         raise ValueError(f"{n} patches do not fit into six digits")
-    prefix = f"{county_code}ZJ{0 if year is None else year % 100:02d}"
-    return [f"{prefix}{number:06d}" for number in range(1, n + 1)]
+    return [f"{id_stem(county_code, year)}{number:06d}" for number in range(1, n + 1)]
+
+
+def id_stem(county_code: str, year: int | None) -> str:
+    """What all ids of a county and year begin with."""
+    return f"{county_code}ZJ{0 if year is None else year % 100:02d}"

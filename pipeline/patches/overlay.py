@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import geopandas as gpd
@@ -21,10 +20,14 @@ from pipeline.patches.area import ellipsoidal_area_m2
 from pipeline.patches.balance import balance_mu100, close_areas
 from pipeline.patches.columns import area_columns, looked_up, permit_classes
 from pipeline.patches.covering import GeometryArray, PatchDates, ReferenceLayer
-from pipeline.patches.partition import deviates, merge_faces, not_closed, split_patch
+from pipeline.patches.gaps_overlaps import Stack, gap_overlap_rows, stacked
+from pipeline.patches.lines import together
+from pipeline.patches.partition import deviates, merge_faces, not_closed, split_patches
+from pipeline.patches.patrol_grades import Grading
+from pipeline.patches.responsibility import assign_units
 from pipeline.patches.shares import Faces, summed
-from pipeline.patches.townships import AssignmentParams, Covered, unit_columns
-from pipeline.schema.layers import OVERLAID, PARTS
+from pipeline.patches.townships import AssignmentParams, Covered
+from pipeline.schema.layers import OVERLAID, PARTS, RESPONSIBILITY
 
 CODE_COLUMNS = {
     "townships": "township_code",
@@ -79,6 +82,10 @@ class Overlaid:
 
     patches: gpd.GeoDataFrame
     parts: gpd.GeoDataFrame
+    gaps_overlaps: gpd.GeoDataFrame
+    """`GAPS_OVERLAPS` rows."""
+    responsibility: pd.DataFrame
+    """`RESPONSIBILITY` rows."""
     closure_error: float
     """Largest relative difference between a patch and its parts before the residual was placed."""
 
@@ -94,6 +101,19 @@ class _Cut:
     covered: Mapping[str, Covered]
     """By core name, the supplied ones of `OVERLAY_LAYERS`."""
 
+    def stacks(self) -> dict[str, Stack]:
+        """What lies on the faces in each layer; of layers with versions, on the after date."""
+        return {
+            name: stacked(
+                one.layer,
+                one.hits.valid_on(one.layer, self.dates.after)
+                if name in CODE_COLUMNS
+                else one.hits,
+                self.faces.patch.size,
+            )
+            for name, one in self.covered.items()
+        }
+
 
 def overlay_patches(
     patches: gpd.GeoDataFrame,
@@ -101,22 +121,27 @@ def overlay_patches(
     layers: Mapping[str, ReferenceLayer],
     codes: OverlayCodes,
     params: AssignmentParams,
+    grading: Grading | None = None,
 ) -> Overlaid:
     """`OVERLAID` and `PARTS` rows of some patches, in the order of the patches.
 
     `patches` are `PATCHES` rows in a projected CRS, `layers` the supplied ones of `OVERLAY_LAYERS`
-    in the same CRS, townships among them. Raises E-INTERNAL naming the patch if the parts miss it
+    in the same CRS, townships among them; `grading` says how these patches are graded where no
+    supplied patrol area does. Raises E-INTERNAL naming the patch if the parts miss it
     by more than one in a million and 1e-4 m².
     """
     cut = _cut(patches, dates, layers)
     closure_error = _require_closed(patches, cut.faces)
-    parts, owner = _parts(patches, cut, codes)
-    columns = unit_columns(cut.faces, cut.covered, cut.dates, params)
-    columns |= area_columns(parts, owner, len(patches), layers.keys())
+    parts, owner, stacks = _parts(patches, cut, codes)
+    units = assign_units(cut.faces, cut.covered, dates, params, grading)
+    columns = units.columns | area_columns(parts, owner, len(patches), layers.keys())
     overlaid = patches.reset_index(drop=True).assign(**columns)
+    then = units.periods.assign(patch_id=overlaid["patch_id"].to_numpy()[units.periods["patch"]])
     return Overlaid(
         overlaid[[*OVERLAID.fields, "geometry"]],
         parts[[*PARTS.fields, "geometry"]],
+        gap_overlap_rows(parts, owner, stacks),
+        then[[*RESPONSIBILITY.fields]],
         closure_error,
     )
 
@@ -125,20 +150,10 @@ def _cut(
     patches: gpd.GeoDataFrame, dates: PatchDates, layers: Mapping[str, ReferenceLayer]
 ) -> _Cut:
     outlines = np.asarray(patches.geometry.to_numpy(), dtype=object)
-    touching = [
-        [layer.geometry[index] for index in layer.touching(outlines)] for layer in layers.values()
-    ]
-    pieces = [
-        split_patch(str(patch_id), outline, np.concatenate(features))
-        for patch_id, outline, *features in zip(
-            patches["patch_id"], outlines, *touching, strict=True
-        )
-    ]
-    nothing = np.empty(0, dtype=object)
-    geometry = np.concatenate([nothing, *(piece.faces for piece in pieces)])
-    points = np.concatenate([nothing, *(piece.points for piece in pieces)])
-    n_faces = np.array([piece.faces.size for piece in pieces], dtype=np.int64)
-    owner = np.repeat(np.arange(len(patches)), n_faces)
+    bounds = shapely.bounds(outlines)
+    edges = [layer.lines.near(bounds, outlines) for layer in layers.values()]
+    pieces = split_patches(patches["patch_id"].tolist(), outlines, together(edges, len(patches)))
+    geometry, points, owner = pieces.faces, pieces.points, pieces.patch
     area = ellipsoidal_area_m2(geometry, patches.crs)
     covered = {name: Covered(layer, layer.hits(points)) for name, layer in layers.items()}
     return _Cut(Faces(owner, area, len(patches)), geometry, dates.of(owner), covered)
@@ -157,11 +172,13 @@ def _require_closed(patches: gpd.GeoDataFrame, faces: Faces) -> float:
 
 def _parts(
     patches: gpd.GeoDataFrame, cut: _Cut, codes: OverlayCodes
-) -> tuple[gpd.GeoDataFrame, NDArray[np.int64]]:
-    """Parts with all columns in row-major order inside each patch, and each part's patch index."""
-    columns = _face_columns(cut)
-    part_of_face, first_face = _equal_faces(cut.faces.patch, columns)
-    geometry = _merged(cut.geometry, part_of_face, first_face.size)
+) -> tuple[gpd.GeoDataFrame, NDArray[np.int64], dict[str, Stack]]:
+    """Parts with all columns in row-major order inside each patch, each part's patch index, and
+    what lies on the parts in each layer."""
+    stacks = cut.stacks()
+    columns = _face_columns(stacks, cut.faces.patch.size)
+    part_of_face, first_face = _equal_faces(cut.faces.patch, columns, stacks)
+    geometry = _merged(cut.geometry, part_of_face, first_face)
     owner = cut.faces.patch[first_face]
     area = summed(cut.faces.area_m2, part_of_face, first_face.size)
     points = shapely.point_on_surface(geometry)
@@ -181,34 +198,33 @@ def _parts(
     parts["permit_class"] = permit_classes(parts)
     parts["area_m2"] = area
     parts["area_mu100"] = _balanced(area, owner, patches["area_mu100"].to_numpy(dtype=np.int64))
-    return parts, owner
+    return parts, owner, {name: stack.of(first_face) for name, stack in stacks.items()}
 
 
-def _face_columns(cut: _Cut) -> dict[str, NDArray[np.object_]]:
+def _face_columns(stacks: Mapping[str, Stack], n_faces: int) -> dict[str, NDArray[np.object_]]:
     """Columns of the parts that come straight from a feature, `(face,)`; None if not covered."""
-    winners = {
-        name: covered.on(cut.dates.after)
-        if name in CODE_COLUMNS
-        else covered.hits.winners(cut.faces.patch.size)
-        for name, covered in cut.covered.items()
-    }
     sources = {column: (layer, column) for layer, column in CODE_COLUMNS.items()}
     sources |= {column: (layer, "feature_id") for layer, column in ID_COLUMNS.items()}
     sources |= ATTRIBUTES
-    nothing = np.full(cut.faces.patch.size, None, dtype=object)
+    nothing = np.full(n_faces, None, dtype=object)
     return {
-        column: cut.covered[layer].layer.values(source, winners[layer])
-        if layer in winners
+        column: stacks[layer].layer.values(source, stacks[layer].top)
+        if layer in stacks
         else nothing
         for column, (layer, source) in sources.items()
     }
 
 
 def _equal_faces(
-    patch: NDArray[np.int64], columns: Mapping[str, NDArray[np.object_]]
+    patch: NDArray[np.int64],
+    columns: Mapping[str, NDArray[np.object_]],
+    stacks: Mapping[str, Stack],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Faces of one patch covered by the same things: part of each face, first face of each part."""
-    keys = [patch]
+    """Faces of one patch covered by the same things: part of each face, first face of each part.
+
+    What lies below counts too: land claimed twice is a part of its own.
+    """
+    keys = [patch, *(pd.factorize(stack.below)[0] for stack in stacks.values())]
     for name in (*CODE_COLUMNS.values(), *ID_COLUMNS.values()):
         keys.append(pd.factorize(columns[name])[0].astype(np.int64))
     _, first, part = np.unique(
@@ -217,13 +233,15 @@ def _equal_faces(
     return part.reshape(-1), first
 
 
-def _merged(faces: GeometryArray, part: NDArray[np.int64], n_parts: int) -> GeometryArray:
-    """One geometry per part from its faces."""
+def _merged(
+    faces: GeometryArray, part: NDArray[np.int64], first: NDArray[np.int64]
+) -> GeometryArray:
+    """One geometry per part from its faces; `first` is the first face of each part."""
+    merged = faces[first]
     order = np.argsort(part, kind="stable")
-    first = np.searchsorted(part[order], np.arange(n_parts + 1))
-    merged = np.empty(n_parts, dtype=object)
-    for number, (begin, end) in enumerate(pairwise(first)):
-        merged[number] = merge_faces(faces[order[begin:end]])
+    begin = np.searchsorted(part[order], np.arange(first.size + 1))
+    for number in np.flatnonzero(np.diff(begin) > 1):
+        merged[number] = merge_faces(faces[order[begin[number] : begin[number + 1]]])
     return merged
 
 

@@ -1,13 +1,15 @@
-"""Disjoint pieces (套合分块) of a patch, cut along the boundaries of reference features.
+"""Disjoint pieces (套合分块) of patches, cut along the boundaries of reference features.
 
-All lines inside a patch, its own outline included, are noded together and polygonised: the faces
+All edges inside a patch, its own outline included, are noded together and polygonised: the faces
 share their edges point for point, so they neither overlap nor leave gaps, whatever the layers look
-like. Two lines that cross get their common point rounded to the spacing of float64 (about 5e-10 m
-at four million metres); that is all by which the sum of the faces can miss the patch.
+like. Two edges that cross get their common point rounded to the spacing of float64 (about 5e-10 m
+at four million metres); that is all by which the sum of the faces can miss the patch. Where all
+crossings are clear this is done by `arrangement`, else by GEOS.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,8 @@ from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import Finding, PipelineError
+from pipeline.patches.arrangement import arrange
+from pipeline.patches.lines import Edges
 
 GeometryArray = NDArray[np.object_]
 
@@ -35,11 +39,13 @@ forty million metres (eastings with zone prefix), still below `RELATIVE_TOLERANC
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """The faces that make up a patch, `(face,)`."""
+    """The faces that make up patches, `(face,)`, patch by patch."""
 
     faces: GeometryArray
     points: GeometryArray
     """A point of each face that is not on a speck joined to it: it speaks for all of the face."""
+    patch: NDArray[np.int64]
+    """Index of the patch each face belongs to."""
 
 
 def deviates(total: NDArray[np.float64], area: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -63,24 +69,51 @@ def not_closed(patch_id: str, value: str) -> PipelineError:
     )
 
 
-def lines_near(patch: BaseGeometry, features: GeometryArray) -> GeometryArray:
-    """Boundaries of polygons, cut to the patch's bounding box and a margin of 1 unit."""
-    x0, y0, x1, y1 = shapely.bounds(patch).tolist()
-    clipped = shapely.clip_by_rect(shapely.boundary(features), x0 - 1, y0 - 1, x1 + 1, y1 + 1)
-    lines: GeometryArray = clipped[~shapely.is_empty(clipped)]
-    return lines
+def split_patches(patch_ids: Sequence[Any], patches: GeometryArray, edges: Edges) -> Pieces:
+    """Disjoint valid polygons that make up each patch; none crosses an edge but by a speck.
 
-
-def split_patch(patch_id: str, patch: BaseGeometry, features: GeometryArray) -> Pieces:
-    """Disjoint valid polygons that make up `patch`; none crosses a boundary but by a speck.
-
-    `features` are valid polygons in the same plane, in metres. Order of the result: as polygonised,
-    the same for the same input. Raises E-INTERNAL with `patch_id` if the faces do not add up.
+    `edges` are boundaries of valid polygons near the patches in the same plane, in metres. Order of
+    the result inside a patch: as found, the same for the same input. Raises E-INTERNAL with the id
+    of a patch whose faces do not add up.
     """
-    lines = [shapely.boundary(patch), *lines_near(patch, features)]
-    if len(lines) == 1:
-        parts = np.asarray(shapely.get_parts(patch))
-        return Pieces(parts, shapely.point_on_surface(parts))
+    faces, owner, is_clear = _clear_faces(patches, edges)
+    is_uncut = np.diff(edges.first) == 0
+    whole, part = shapely.get_parts(patches[is_uncut], return_index=True)
+    found, owners = [faces, whole], [owner, np.flatnonzero(is_uncut)[part]]
+    for index in np.flatnonzero(~is_clear & ~is_uncut).tolist():
+        near = edges.xyxy[edges.first[index] : edges.first[index + 1]]
+        hard = split_by_noding(str(patch_ids[index]), patches[index], near)
+        found.append(hard)
+        owners.append(np.full(hard.size, index))
+    patch = np.concatenate(owners)
+    order = np.argsort(patch, kind="stable")
+    return _without_specks(np.concatenate(found)[order], patch[order])
+
+
+def _clear_faces(
+    patches: GeometryArray, edges: Edges
+) -> tuple[GeometryArray, NDArray[np.int64], NDArray[np.bool_]]:
+    """Faces of patches in which everything meets clearly, their patches, and which these are."""
+    parts = shapely.get_num_geometries(patches) == 1
+    polygons = shapely.get_geometry(patches, 0)
+    is_simple = parts & (shapely.get_num_interior_rings(polygons) == 0)
+    is_wanted = is_simple & (np.diff(edges.first) > 0)
+    points, index = shapely.get_coordinates(polygons[is_wanted], return_index=True)
+    size = np.zeros(patches.size, dtype=np.int64)
+    size[is_wanted] = np.bincount(index, minlength=int(is_wanted.sum()))
+    first = np.concatenate(([0], np.cumsum(size)))
+    is_clear, rings, per_face, owner = arrange(points, first, edges.xyxy, edges.first)
+    offsets = np.concatenate(([0], np.cumsum(per_face))), np.arange(per_face.size + 1)
+    faces = shapely.from_ragged_array(shapely.GeometryType.POLYGON, rings, offsets)
+    return np.asarray(faces, dtype=object), owner, is_clear
+
+
+def split_by_noding(
+    patch_id: str, patch: BaseGeometry, edges: NDArray[np.float64]
+) -> GeometryArray:
+    """The faces of one patch by GEOS, however its outline and the edges `(edge, 4)` lie."""
+    near = np.asarray(shapely.linestrings(edges.reshape(-1, 2, 2)), dtype=object)
+    lines = [shapely.boundary(patch), *near]
     area = shapely.area(patch)
     total = 0.0
     for grid_m in (None, SNAP_M):
@@ -88,7 +121,7 @@ def split_patch(patch_id: str, patch: BaseGeometry, features: GeometryArray) -> 
         total = float(shapely.area(faces).sum())
         is_closed = not deviates(np.array([total]), np.array([area]))[0]
         if is_closed and shapely.is_valid(faces).all():
-            return _absorb_specks(faces)
+            return faces
     raise not_closed(patch_id, f"分块合计 {total!r}，图斑 {area!r}（平面，平方米）")
 
 
@@ -102,19 +135,27 @@ def _faces_inside(patch: BaseGeometry, noded: BaseGeometry) -> GeometryArray:
     return inside
 
 
-def _absorb_specks(faces: GeometryArray) -> Pieces:
-    """The faces with every speck joined to a neighbour; one without a neighbour stays."""
-    is_speck = shapely.area(faces) < SPECK_M2
+def _without_specks(faces: GeometryArray, patch: NDArray[np.int64]) -> Pieces:
+    """Faces sorted by patch, every speck joined to a neighbour in its patch if it has one."""
     # Taken before: a long speck may be the widest thing half way up the face it is joined to.
-    points = shapely.point_on_surface(faces)
-    if not is_speck.any() or is_speck.all():
-        return Pieces(faces, points)
+    points = np.asarray(shapely.point_on_surface(faces), dtype=object)
+    is_speck = shapely.area(faces) < SPECK_M2
+    stays = np.ones(faces.size, dtype=np.bool_)
+    joined = faces.copy()
+    for index in np.unique(patch[is_speck]):
+        begin, end = np.searchsorted(patch, [index, index + 1])
+        _absorb(joined[begin:end], is_speck[begin:end], stays[begin:end])
+    return Pieces(joined[stays], points[stays], patch[stays])
+
+
+def _absorb(faces: GeometryArray, is_speck: NDArray[np.bool_], stays: NDArray[np.bool_]) -> None:
+    """Join the specks of one patch to its other faces, in place; what is joined does not stay."""
+    if is_speck.all():
+        return
     group = _hosts(faces, is_speck)
-    kept = np.unique(group)
-    joined = faces[kept]
+    stays[:] = group == np.arange(faces.size)
     for target in np.unique(group[is_speck]):
-        joined[np.searchsorted(kept, target)] = merge_faces(faces[group == target])
-    return Pieces(joined, points[kept])
+        faces[target] = merge_faces(faces[group == target])
 
 
 def _hosts(faces: GeometryArray, is_speck: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -47,13 +47,18 @@ def shares(faces: Faces, unit: NDArray[np.object_]) -> pd.DataFrame:
     return sums.sort_values(["patch", "rank", "unit"])[["patch", "unit", "area_m2"]]
 
 
+def least_m2(faces: Faces, min_touch_m2: float) -> FloatArray:
+    """Area from which on something reaches into each patch; of tiny patches a tenth is enough."""
+    whole = summed(faces.area_m2, faces.patch, faces.n_patches)
+    return np.minimum(min_touch_m2, whole / 10.0)
+
+
 def reaching(share: pd.DataFrame, faces: Faces, min_touch_m2: float) -> pd.DataFrame:
-    """The shares that are more than noise of the overlay; of tiny patches a tenth is enough.
+    """The shares that are more than noise of the overlay (`least_m2`).
 
     A patch that lies outside a unit and shares its edge does not belong to it.
     """
-    whole = summed(faces.area_m2, faces.patch, faces.n_patches)
-    least = np.minimum(min_touch_m2, whole / 10.0)
+    least = least_m2(faces, min_touch_m2)
     is_enough = share["area_m2"].to_numpy() >= least[share["patch"].to_numpy(dtype=np.int64)]
     kept: pd.DataFrame = share.loc[is_enough]
     return kept

@@ -14,14 +14,17 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import Finding
 from pipeline.patches.area import area_mu100, ellipsoidal_area_m2
 from pipeline.patches.covering import PatchDates, ReferenceLayer
 from pipeline.patches.layer_checks import Geometries
 from pipeline.patches.overlay import Overlaid, OverlayCodes, overlay_patches
+from pipeline.patches.partition import SPECK_M2
 from pipeline.patches.survey_outline import SurveyLimits, doubt
 from pipeline.patches.townships import AssignmentParams
+from pipeline.schema.book_layers import SURVEY_DIFFERENCES
 from pipeline.schema.layers import PATCHES
 from pipeline.schema.register_layers import SURVEY_AREAS
 
@@ -113,6 +116,44 @@ def _cut(surveys: gpd.GeoDataFrame, dates: PatchDates, cutters: SurveyLayers) ->
         area_mu100=area_mu100(area),
     )
     return overlay_patches(table, dates, cutters.layers, cutters.codes, cutters.assignment)
+
+
+def outline_differences(surveys: gpd.GeoDataFrame, patches: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """`SURVEY_DIFFERENCES` rows: what survey and image outline share and what only one of them has.
+
+    Both tables are in one projected CRS and have `patch_id`; every survey has its patch. The rows
+    of a patch are disjoint: common and survey only make up the survey, common and image only the
+    outline from the image.
+    """
+    image = patches.set_index("patch_id").geometry.loc[surveys["patch_id"]].to_numpy()
+    survey = surveys.geometry.to_numpy()
+    shapes = {
+        "common": shapely.intersection(image, survey),
+        "survey_only": shapely.difference(survey, image),
+        "image_only": shapely.difference(image, survey),
+    }
+    tables = [
+        gpd.GeoDataFrame(
+            {"patch_id": surveys["patch_id"].to_numpy(dtype=object), "outline_state": state},
+            geometry=[_areas_only(shape) for shape in of_state],
+            crs=surveys.crs,
+        )
+        for state, of_state in shapes.items()
+    ]
+    rows = gpd.GeoDataFrame(pd.concat(tables, ignore_index=True), crs=surveys.crs)
+    rows = rows[~rows.geometry.is_empty.to_numpy()].sort_values("patch_id", kind="stable")
+    outlines = np.asarray(rows.geometry.to_numpy(), dtype=object)
+    rows["area_m2"] = ellipsoidal_area_m2(outlines, surveys.crs)
+    return rows[[*SURVEY_DIFFERENCES.fields, "geometry"]].reset_index(drop=True)
+
+
+def _areas_only(shape: BaseGeometry) -> BaseGeometry:
+    """The polygons of an intersection, without the points and lines where outlines only touch."""
+    parts = shapely.get_parts(shape)
+    while np.any(shapely.get_type_id(parts) > shapely.GeometryType.POLYGON):
+        parts = shapely.get_parts(parts)
+    is_area = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    return shapely.MultiPolygon(parts[is_area & (shapely.area(parts) >= SPECK_M2)].tolist())
 
 
 @dataclass(frozen=True)

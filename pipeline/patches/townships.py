@@ -2,7 +2,7 @@
 
 The package goes to the township of the boundary valid on the after date. Responsible is the unit by
 boundary and patrol assignment in force when it happened; that day is only known to lie between the
-two images, so a difference between them leaves it open (责任单位待定, DESIGN §4).
+two images, so a difference anywhere between them leaves it open (责任单位待定, DESIGN §4).
 """
 
 from __future__ import annotations
@@ -16,8 +16,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipeline.patches.covering import NONE, Days, Hits, PatchDates, ReferenceLayer
-from pipeline.patches.shares import AREA_DECIMALS, Faces, largest, others, reaching, shares
+from pipeline.patches.covering import (
+    NONE,
+    Days,
+    Hits,
+    ReferenceLayer,
+)
+from pipeline.patches.shares import (
+    AREA_DECIMALS,
+    Faces,
+    largest,
+    others,
+    reaching,
+    shares,
+)
 from pipeline.schema.model import Frozen
 
 
@@ -117,42 +129,16 @@ def _best_areas(
     return chosen
 
 
-def combine(before: Assignment, after: Assignment) -> dict[str, list[Any]]:
-    """What is certain whichever day it happened: columns by name.
-
-    A value that differs between the two days is None; both units are then candidates. If no unit
-    is known for one of the days, the other one is a candidate but not yet responsible.
-    """
-    codes = list(zip(before.responsible_code, after.responsible_code, strict=True))
-    columns: dict[str, list[Any]] = {
-        "responsible_code": [first if first == second else None for first, second in codes],
-        "responsible_candidates": [
-            [code for code in dict.fromkeys(pair) if code is not None] for pair in codes
-        ],
-    }
-    for name in ("patrol_area_id", "patrol_grade", "responsible_person"):
-        pairs = zip(getattr(before, name), getattr(after, name), strict=True)
-        columns[name] = [first if first == second else None for first, second in pairs]
-    return columns
-
-
-def unit_columns(
-    faces: Faces, covered: Mapping[str, Covered], dates: PatchDates, params: AssignmentParams
+def receivers(
+    faces: Faces, covered: Mapping[str, Covered], after: Days, params: AssignmentParams
 ) -> dict[str, Any]:
-    """Columns that say who gets each patch and who answers for it.
-
-    `covered` holds the layers townships and, if supplied, villages and patrol areas, by core name;
-    `dates` are those of the faces. The village is the one with the largest share of what lies in
-    the patch's township.
-    """
-    townships, areas = covered["townships"], covered.get("patrol_areas")
-    feature = townships.on(dates.after)
+    """Township and village that get each patch by the boundary on the faces' after date."""
+    townships = covered["townships"]
+    feature = townships.on(after)
     code = townships.layer.values("township_code", feature)
     name = townships.layer.values("township_name", feature)
     share = shares(faces, code)
     chosen = largest(reaching(share, faces, params.min_touch_m2), faces.n_patches)
-    before = assign(faces, townships, areas, dates.before, params)
-    after = assign(faces, townships, areas, dates.after, params)
     nothing = np.full(faces.n_patches, None, dtype=object)
     columns: dict[str, Any] = {
         "township_code": chosen,
@@ -163,14 +149,14 @@ def unit_columns(
     }
     if "villages" in covered:
         villages = covered["villages"]
-        feature = villages.on(dates.after)
+        feature = villages.on(after)
         is_inside = np.equal(code, chosen[faces.patch])
         code = villages.layer.values("village_code", feature)
         code[~is_inside] = None
         name = villages.layer.values("village_name", feature)
         columns["village_code"] = largest(shares(faces, code), faces.n_patches)
         columns["village_name"] = _named(columns["village_code"], code, name)
-    return columns | combine(before, after)
+    return columns
 
 
 def _named(

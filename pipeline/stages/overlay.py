@@ -26,12 +26,25 @@ from pipeline.patches.covering import (
     prepare_layer,
 )
 from pipeline.patches.overlay import OVERLAY_LAYERS, Overlaid, OverlayCodes, overlay_patches
+from pipeline.patches.patrol_grades import Grading
+from pipeline.patches.responsibility import township_names
+from pipeline.patches.township_shares import township_shares
 from pipeline.schema.fields import FIELDS
-from pipeline.schema.layers import OBSERVED, OVERLAID, PARTS, PATCHES
+from pipeline.schema.layer import LayerSpec
+from pipeline.schema.layers import (
+    GAPS_OVERLAPS,
+    OBSERVED,
+    OVERLAID,
+    PARTS,
+    PATCHES,
+    RESPONSIBILITY,
+    TOWNSHIP_SHARES,
+)
 from pipeline.schema.reference import REFERENCE_LAYERS, REQUIRED_LAYERS
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.layers import supplied_layers
 from pipeline.stages.observed import measure_observed
+from pipeline.stages.patrol_grades import run_grading
 
 LAND_CLASS_CODES = CODES_DIR / "land_class.csv"
 PLANNING_ZONE_CODES = CODES_DIR / "planning_zone.csv"
@@ -39,7 +52,7 @@ PLANNING_ZONE_CODES = CODES_DIR / "planning_zone.csv"
 CONFORMS = {"1": True, "0": False, "": None}
 """Column `conforms` of the planning zones' code table."""
 
-BATCH_PATCHES = 256
+BATCH_PATCHES = 4096
 """Patches worked on at once; results do not depend on it."""
 
 _AREAS = tuple(
@@ -53,13 +66,23 @@ def run(context: StageContext) -> StageReport:
     patches = read_layer(paths.extract_patches, PATCHES)
     _require_crs(patches, paths.extract_patches)
     layers = read_overlay_layers(context, patches)
-    batches = list(_overlay(context, patches, layers))
+    dates = patch_dates(context, patches)
+    graded = run_grading(context, patches, dates.after, frozenset(layers))
+    batches = list(_overlay(context, patches, layers, dates, graded.grading))
     overlaid, parts = _together([b.patches for b in batches]), _together([b.parts for b in batches])
     observed = measure_observed(context)
-    tables = {OVERLAID: overlaid, PARTS: parts, OBSERVED: observed}
+    tables: dict[LayerSpec, pd.DataFrame] = {
+        OVERLAID: overlaid,
+        PARTS: parts,
+        GAPS_OVERLAPS: _together([b.gaps_overlaps for b in batches]),
+        RESPONSIBILITY: _rows([b.responsibility for b in batches]),
+        TOWNSHIP_SHARES: township_shares(overlaid, parts, township_names(layers["townships"])),
+        OBSERVED: observed,
+    }
     write_layers(paths.overlay, tables, patches.crs.to_wkt())
     counts = _counts(overlaid, parts, max(b.closure_error for b in batches))
-    return StageReport(counts | _observed_counts(observed))
+    counts |= _cover_counts(tables[GAPS_OVERLAPS])
+    return StageReport(counts | _observed_counts(observed), graded.notices)
 
 
 def load_overlay_codes() -> OverlayCodes:
@@ -124,13 +147,18 @@ def _require_same_crs(
 
 
 def _overlay(
-    context: StageContext, patches: gpd.GeoDataFrame, layers: dict[str, ReferenceLayer]
+    context: StageContext,
+    patches: gpd.GeoDataFrame,
+    layers: dict[str, ReferenceLayer],
+    every: PatchDates,
+    grading: Grading | None,
 ) -> Iterator[Overlaid]:
     codes, params = load_overlay_codes(), context.run.settings.overlay
-    progress, every = context.progress("套合分析"), patch_dates(context, patches)
+    progress = context.progress("套合分析")
     for first in range(0, max(1, len(patches)), BATCH_PATCHES):
         rows = np.arange(first, min(first + BATCH_PATCHES, len(patches)))
-        yield overlay_patches(patches.iloc[rows], every.of(rows), layers, codes, params)
+        graded = None if grading is None else grading.of(rows)
+        yield overlay_patches(patches.iloc[rows], every.of(rows), layers, codes, params, graded)
         progress(first + rows.size, len(patches))
 
 
@@ -154,6 +182,11 @@ def _together(tables: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(pd.concat(filled, ignore_index=True), crs=tables[0].crs)
 
 
+def _rows(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)] or tables[:1]
+    return pd.concat(filled, ignore_index=True)
+
+
 def _observed_counts(observed: pd.DataFrame) -> dict[str, Number]:
     """Units of which something, or everything, is hidden."""
     counts: dict[str, Number] = {}
@@ -164,6 +197,13 @@ def _observed_counts(observed: pd.DataFrame) -> dict[str, Number]:
     return counts
 
 
+def _cover_counts(gaps_overlaps: pd.DataFrame) -> dict[str, Number]:
+    """Area of gaps and of overlaps by layer, m²; layers without either are left out."""
+    kind = gaps_overlaps["cover_state"].astype(str) + "_" + gaps_overlaps["layer_name"].astype(str)
+    area = gaps_overlaps["area_m2"].groupby(kind).sum()
+    return {f"{name}_m2": float(m2) for name, m2 in area.items()}
+
+
 def _counts(
     overlaid: gpd.GeoDataFrame, parts: gpd.GeoDataFrame, closure_error: float
 ) -> dict[str, Number]:
@@ -172,6 +212,7 @@ def _counts(
         name: None if overlaid[name].isna().any() else float(overlaid[name].sum())
         for name in ("area_m2", *_AREAS)
     }
+    grades = overlaid["patrol_grade"].fillna("unknown").value_counts().sort_index().to_dict()
     return {
         "patches": len(overlaid),
         "parts": len(parts),
@@ -179,6 +220,7 @@ def _counts(
         "area_mu100": int(overlaid["area_mu100"].sum()),
         "max_closure_error": closure_error,
         "straddling": int(overlaid["straddles"].map(len).gt(0).sum()),
+        **{f"patrol_grade_{grade}": number for grade, number in grades.items()},
         "responsibility_pending": int(overlaid["responsible_code"].isna().sum()),
         "outside_townships": int(overlaid["township_code"].isna().sum()),
     }

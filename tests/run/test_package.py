@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 import re
@@ -21,12 +22,22 @@ import openpyxl
 import pytest
 import rasterio
 import shapely
+from pyproj import Transformer
 from rio_cogeo.cogeo import cog_validate
 
+from pipeline.errors import InputError
 from pipeline.io.digests import content_digest, file_sha256
 from pipeline.io.runs import RunPaths
 from pipeline.io.vectors import read_layer
-from pipeline.schema.delivered import COUNTY, DELIVERED_PARTS, MU_COLUMNS, TOWNSHIP, VERIFY
+from pipeline.schema.delivered import (
+    COUNTY,
+    DELIVERED_PARTS,
+    MU_COLUMNS,
+    ROUTE,
+    STOPS,
+    TOWNSHIP,
+    VERIFY,
+)
 from pipeline.stages import card_press
 from pipeline.stages.context import StageReport
 from tests.package_factory import (
@@ -34,6 +45,7 @@ from tests.package_factory import (
     NAMES,
     PATCHES,
     VILLAGES,
+    WORKING,
     X0,
     Y0,
     A,
@@ -44,6 +56,8 @@ from tests.package_factory import (
     package_county,
     patch_id,
 )
+from tests.pdf_text import pdf_lines
+from tests.wording import unguarded
 
 BUFFER_M = 50
 FILES = {
@@ -54,6 +68,7 @@ FILES = {
     "cards.pdf",
     "register.xlsx",
     "patches.kml",
+    "route.csv",
     "readme.txt",
     "manifest.json",
 }
@@ -250,7 +265,70 @@ def test_the_readme_says_where_nothing_was_found_and_how_much_was_seen(paths: Ru
     own = (folder(paths, A) / "readme.txt").read_text(encoding="utf-8-sig")
     for word in ("内部资料", "50 米", "2024-11-20", "线索", "T1-"):
         assert word in own
-    assert not re.search(r"(?<!疑似)(违法|非法)", text + own)
+    assert unguarded(text + own) == []
+
+
+@pytest.mark.parametrize("code", [A, B, D])
+def test_the_day_plan_visits_every_patch_once_wherever_it_is_told(
+    paths: RunPaths, code: str
+) -> None:
+    """CSV, sheet, layers, readme and cards tell the same plan, of the own patches only."""
+    own = folder(paths, code)
+    wanted = {patch_id(n) for n, owner, _, _ in PATCHES if owner == code}
+    with (own / "route.csv").open(encoding="utf-8-sig", newline="") as stream:
+        listed = [list(row) for row in csv.reader(stream)]
+    column = next(n for n, title in enumerate(listed[0]) if title.startswith("图斑编号"))
+    assert listed[0][:2] == ["第几天", "当天第几站"]
+    told = [(int(row[0]), int(row[1]), row[column]) for row in listed[1:]]
+    assert len(told) == len(wanted)
+    assert {patch for _, _, patch in told} == wanted
+    stops, route = (read_layer(own / "verify.gpkg", spec) for spec in (STOPS, ROUTE))
+    keys = ["visit_day", "visit_order", "patch_id"]
+    assert list(stops[keys].itertuples(index=False, name=None)) == told
+    patches = read_layer(own / "verify.gpkg", VERIFY).set_index("patch_id")
+    for row in stops.itertuples():
+        assert shapely.covers(patches.geometry[row.patch_id], row.geometry)
+    assert route["stop_count"].sum() == len(wanted)
+    for row in route.itertuples():
+        day = stops[stops["visit_day"] == row.visit_day]
+        (trip,) = row.geometry.geoms
+        assert row.route_m == pytest.approx(trip.length, abs=0.1)
+        assert [p.coords[0] for p in day.geometry] == list(trip.coords)[1:-1]
+        assert trip.coords[0] == trip.coords[-1]
+    sheet = openpyxl.load_workbook(own / "register.xlsx")["核查路线"]
+    cells = [[str(c.value) for c in row] for row in sheet.iter_rows()]
+    assert [row[2] for row in cells if row[2] in wanted] == [patch for *_, patch in told]
+    readme = (own / "readme.txt").read_text(encoding="utf-8-sig")
+    assert f"{len(wanted)} 个图斑，一个组每天 8 个（示例口径，待上级文件确认）" in readme
+    assert "一个组走得完" in readme
+    assert " → ".join(str(int(patch[-6:])) for *_, patch in told) in readme
+    words = "".join("".join(line) for line in pdf_lines((own / "cards.pdf").read_bytes()))
+    for day, order, _ in told:
+        assert f"第{day}天第{order}站" in words
+
+
+def test_the_bureau_sees_every_plan(paths: RunPaths) -> None:
+    stops = read_layer(paths.delivery / "county.gpkg", STOPS)
+    sent = {patch_id(n): owner for n, owner, _, _ in PATCHES if owner is not None}
+    assert dict(zip(stops["patch_id"], stops["township_code"], strict=True)) == sent
+    route = read_layer(paths.delivery / "county.gpkg", ROUTE)
+    assert sorted(route["township_code"]) == sorted({A, B, D})
+
+
+def test_days_begin_at_the_stated_seat(tmp_path: Path) -> None:
+    seat = (X0 + 30.0, Y0 + 40.0)
+    lon, lat = Transformer.from_crs(WORKING, 4490, always_xy=True).transform(*seat)
+    paths, _ = package_county(tmp_path, county_run(seats={A: (lon, lat)}))
+    (trip,) = read_layer(folder(paths, A) / "verify.gpkg", ROUTE).geometry[0].geoms
+    assert trip.coords[0] == pytest.approx(seat, abs=0.01)
+    assert "从乡镇政府驻地出发" in (folder(paths, A) / "readme.txt").read_text("utf-8-sig")
+
+
+@pytest.mark.parametrize("seats", [{"370000001": (114.0, 30.7)}, {A: (30.7, 114.0)}])
+def test_a_seat_that_can_not_be_is_refused(tmp_path: Path, seats: Any) -> None:
+    with pytest.raises(InputError) as refused:
+        package_county(tmp_path, county_run(seats=seats))
+    assert [finding.code for finding in refused.value.findings] == ["E-CONFIG-VALUE"]
 
 
 def test_kml_without_outlines_gives_no_coordinates_of_borders(tmp_path: Path) -> None:

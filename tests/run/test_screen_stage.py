@@ -285,7 +285,7 @@ def test_a_part_too_thin_to_have_an_area_does_not_stop_the_run(tmp_path: Path) -
     thin = parts.iloc[[0]].assign(part_id="thin", area_m2=0.0, geometry=[line])
     together = gpd.GeoDataFrame(pd.concat([parts, thin], ignore_index=True), crs=parts.crs)
     evidence = Evidence(overlaid, together, layers, {})
-    facts = list(gather_facts(evidence, [Reach(25.0, 2.0)] * len(overlaid)))
+    facts = list(gather_facts(evidence, [Reach(25.0, 2.0, 100.0)] * len(overlaid)))
     assert math.fsum(piece.area_m2 for piece in facts[0].pieces) == pytest.approx(1600.0, rel=1e-3)
 
 

@@ -22,6 +22,7 @@ from pipeline.schema.register_layers import (
     CASES,
     COUNTY_INPUTS,
     LEDGER,
+    LINEAGE,
     REGISTERED,
     SURVEYS,
 )
@@ -271,7 +272,7 @@ def two_periods(
     ]
     rows = [registered_row(2, "Z0", after_date="2024-07-01")]
     write_snapshot(paths, [*rows, *(registered_row(n) for n in range(1, 9))], ledger=posted)
-    specs = (REGISTERED, SURVEYS, CASES, CASE_PATCHES, LEDGER)
+    specs = (REGISTERED, SURVEYS, CASES, CASE_PATCHES, LINEAGE, LEDGER)
     layers = {spec: read_layer(paths.snapshot, spec) for spec in specs}
     layers[COUNTY_INPUTS] = table(COUNTY_INPUTS, inputs)
     write_layers(paths.snapshot, layers, WORKING.to_wkt())

@@ -23,7 +23,7 @@ from pipeline.rules.books.accountability import (
 from pipeline.rules.books.rectification import Outcome
 from tests.books_factory import PERIOD_END, RULES, A, B, counted_row, m2
 
-LIMIT = RULES.at(RATIO_RULE, PERIOD_END).number()
+LIMIT = RULES.at(RATIO_RULE, PERIOD_END)
 TALK = talk_rules(RULES, PERIOD_END)
 ACCEPTED = Outcome(("K1",), True, "regularised", True)
 

@@ -24,6 +24,8 @@ from tests.books_factory import PERIOD_END, RULES, A, B, case_row, counted_row, 
 D = datetime.date
 RULES_NOW = clock_rules(RULES, PERIOD_END)
 CLOSES = D(2026, 9, 30)
+BY_JUDGEMENT = {"verification", "case_filing", "rectification", "acceptance"}
+"""Clocks of every violation; the others begin with events."""
 
 
 def clocks(
@@ -96,9 +98,11 @@ def test_verification(
 
 
 def test_who_owes_what() -> None:
-    assert set(clocks(counted_row())) == set(CLOCKS)
+    assert set(clocks(counted_row())) == BY_JUDGEMENT
     assert set(clocks(counted_row(judgement="new_lawful"))) == {"verification"}
-    assert set(clocks(counted_row(is_sent=False))) == set(CLOCKS) - {"verification"}
+    assert set(clocks(counted_row(is_sent=False))) == BY_JUDGEMENT - {"verification"}
+    works = counted_row(site_state="earthwork", stop_effect="not_stopped")
+    assert set(clocks(works, case_row(filed_date="2026-06-02"))) == set(CLOCKS)
     assert clocks(counted_row(is_withdrawn=True)) == {}
     assert clocks(counted_row(is_sent=False, reviewed_by=None)) == {}
 
@@ -178,7 +182,7 @@ def test_counts_add_up_and_list_every_unit() -> None:
     listed = obligations(rows, [], [], CLOSES, RULES_NOW)
     assert [one.source_group for one in listed if one.patch_id == "P3"] == ["detected"] * 4
     found = count_clocks((A, "379999109"), listed)
-    assert [one.unit_code for one in found[::4]] == [A, "379999109", "000000000", B]
+    assert [one.unit_code for one in found[:: len(CLOCKS)]] == [A, "379999109", "000000000", B]
     for one in found:
         assert one.due == sum(getattr(one, name) for name in STATES)
     by_unit = {one.unit_code: one for one in found if one.clock == "verification"}

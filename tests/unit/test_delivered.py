@@ -18,6 +18,7 @@ from pipeline.delivery.delivered import (
     county_table,
     package_id,
     parts_table,
+    priority_line,
     verify_table,
 )
 from pipeline.delivery.isolation import (
@@ -175,7 +176,11 @@ def test_a_township_gets_its_patches_urgent_first_with_an_empty_form() -> None:
     assert layer["serial_no"].tolist() == [1, 2, 3]
     assert layer[list(FORM_COLUMNS)].isna().all(axis=None)
     assert layer["is_straddling"].tolist() == [False, True, False]
-    assert layer["responsible_zh"].tolist() == ["本单位", "责任单位待定", "其他单位（由县局确认）"]
+    assert layer["responsible_zh"].tolist() == [
+        "本单位",
+        "责任单位待定（候选：本单位、其他单位）",
+        "其他单位（由县局确认）",
+    ]
     # The person of another unit is that unit's matter.
     assert layer["responsible_person"].isna().tolist() == [False, False, True]
     assert layer["reasons_zh"][1].startswith("1. 图斑压占永久基本农田")
@@ -242,3 +247,10 @@ def test_reasons_are_numbered_once() -> None:
     own = replace(COUNTY_SCREENED, patches=numbered).of(A)
     layer = verify_table(own, TOWNSHIPS[A], VOCABULARY, "id")
     assert layer["reasons_zh"][0] == "1. 未见批文。\n2. 未见供地。"
+
+
+def test_the_score_stands_with_its_parts() -> None:
+    parts = [{"code": "class", "label": "初判类别", "points": 50}]
+    parts.append({"code": "issued", "label": "下发图斑", "points": 10})
+    assert priority_line(parts) == "初判类别 50＋下发图斑 10＝60"
+    assert priority_line([]) is None

@@ -113,7 +113,8 @@ def test_a_hidden_village_is_said_to_be_unseen_never_empty(tmp_path: Path) -> No
     assert [row["observed_ratio"] for row in rows] == pytest.approx([0.0, 0.5, 1.0])
     told = hidden_villages(rows)
     assert told == ("石桥村（379999001）未观测", "柳林村（379999001）50.0%")
-    text = package_readme(HEADING, 0, 200, PackageSeen(0.7, told))
+    text = package_readme(HEADING, 0, 200, PackageSeen(0.7, told), ["第1天　2 个：7 → 3"])
+    assert "  第1天　2 个：7 → 3" in text
     assert "图斑：0 个" in text
     assert "70.0%（占本乡镇土地面积）" in text
     assert "没有看全的村：石桥村（379999001）未观测、柳林村（379999001）50.0%" in text

@@ -156,11 +156,15 @@ def test_planning_zones_conform_not_or_are_undecided() -> None:
 
 
 def test_equal_pieces_become_one_part() -> None:
-    land_use = reference(
-        "land_use",
-        [covered(-20, 200, land_class_code="0101", vintage_date="2023-12-31"), covered(20, 10)],
-    )  # the second lies below the first and only leaves its lines
-    done = overlay(patch_table([PATCH]), {"land_use": land_use})
+    """A version that had ended before the after date leaves its lines, and no part."""
+    villages = reference(
+        "villages",
+        [
+            covered(-20, 200, village_code="379999001001"),
+            covered(20, 10, village_code="379999001002", valid_to_date="2020-01-01"),
+        ],
+    )
+    done = overlay(patch_table([PATCH]), {"villages": villages})
     assert len(done.parts) == 1
     assert done.parts.geometry.iloc[0].geom_type == "Polygon"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from decimal import Decimal
 
 import pytest
 
@@ -11,12 +10,11 @@ from pipeline.rules.screening.permissions import (
     Standing,
     Window,
     coverage_by,
-    share_reaches,
     small_cultivated_rest,
     standing_of,
     standing_together,
 )
-from tests.screening_facts import AFTER, BEFORE, D, document, patch, piece
+from tests.screening_facts import AFTER, BEFORE, RULES, D, document, patch, piece
 
 WINDOW = Window(BEFORE, AFTER)
 DAY = datetime.timedelta(days=1)
@@ -123,13 +121,13 @@ def test_documents_together_count_overlaps_once_and_level_by_level() -> None:
     assert [one.area_m2 for one in coverage.outside(Standing.LATE)] == [100.0]
     assert coverage.documents(Standing.LATE) == (late,)
     assert coverage.documents() == (early, late)
-    assert coverage.reaches(Decimal("0.6"), Standing.TIMELY)
-    assert not coverage.reaches(Decimal("0.6001"), Standing.TIMELY)
+    assert coverage.area_m2(Standing.TIMELY) == 600.0
 
 
 def test_shares_are_compared_exactly() -> None:
-    assert share_reaches(950.0, 1000.0, Decimal("0.95"))
-    assert not share_reaches(949.9999999999999, 1000.0, Decimal("0.95"))
+    rule = RULES.at("screening.full_cover_ratio", AFTER)
+    assert rule.meets_share(950.0, 1000.0)
+    assert not rule.meets_share(949.9999999999999, 1000.0)
 
 
 @pytest.mark.parametrize(
@@ -149,4 +147,5 @@ def test_shares_are_compared_exactly() -> None:
 def test_land_of_unknown_class_is_neither_cultivated_nor_not(
     rest: list[object], has_land_use: bool, is_small: bool | None
 ) -> None:
-    assert small_cultivated_rest(rest, has_land_use, Decimal("0.5")) is is_small  # type: ignore[arg-type]
+    rule = RULES.at("screening.uncovered_cultivated", AFTER)
+    assert small_cultivated_rest(rest, has_land_use, rule) is is_small  # type: ignore[arg-type]

@@ -11,7 +11,6 @@ from pipeline.rules.books.recognised import (
     is_new_known,
     is_violation,
     signed_judgement,
-    year_union,
 )
 from pipeline.schema.register_layers import COUNTED_COLUMNS
 from tests.books_factory import SIGNED, patch_row
@@ -125,32 +124,3 @@ def test_missing_values_of_a_table_are_null() -> None:
     assert counted_basis(row) == "patch"
     assert count_areas(row)["counted_pbf_m2"] is None
     assert is_violation(row)
-
-
-def test_one_lineage_counts_once_in_a_year_as_its_latest_run_has_it() -> None:
-    rows = [
-        patch_row("P1", run="2026Q1", lineage_id="L1"),
-        patch_row("P2", run="2026Q2", lineage_id="L1"),
-        patch_row("P3", run="2026Q2", lineage_id="L2"),
-        patch_row("P4", run="2026Q1", lineage_id="L3"),
-        patch_row("P5", run="2026Q2", lineage_id="L3", is_withdrawn=True),
-        patch_row("P6", run="2025Q4", lineage_id="L4", check_year=2025),
-        patch_row("P7", run="2026Q3", lineage_id="L5"),
-    ]
-    found = year_union(rows, 2026, ["2025Q4", "2026Q1", "2026Q2"])
-    assert [row["patch_id"] for row in found] == ["P2", "P3", "P4"]
-    assert found == year_union(rows[::-1], 2026, ["2025Q4", "2026Q1", "2026Q2"])
-
-
-def test_a_period_that_is_not_judged_yet_takes_no_signed_judgement_back() -> None:
-    unsigned = {"judged_by": None}
-    rows = [
-        patch_row("P1", run="2026Q1", lineage_id="L1"),
-        patch_row("P2", run="2026Q2", lineage_id="L1", **unsigned),
-        patch_row("P3", run="2026Q1", lineage_id="L2"),
-        patch_row("P4", run="2026Q2", lineage_id="L2", judgement="new_lawful"),
-        patch_row("P5", run="2026Q1", lineage_id="L3", **unsigned),
-        patch_row("P6", run="2026Q2", lineage_id="L3", **unsigned),
-    ]
-    found = year_union(rows, 2026, ["2026Q1", "2026Q2"])
-    assert [row["patch_id"] for row in found] == ["P1", "P4", "P6"]

@@ -244,7 +244,7 @@ def test_half_a_shapefile_is_told(tmp_path: Path) -> None:
     path = write(towns(), tmp_path / "a.shp")
     path.with_suffix(".shx").unlink()
     code, text = refused(path)
-    assert (code, ".shx" in text) == ("E-FILE-MISSING", True)
+    assert (code, ".shx" in text) == ("E-FILE-PART", True)
     assert not path.with_suffix(".shx").exists()
 
 

@@ -548,7 +548,7 @@ def test_a_reference_system_of_its_own_is_kept(path: Path) -> None:
 
 def test_a_newer_version_is_refused(filled: Path) -> None:
     with closing(sqlite3.connect(filled)) as connection:
-        connection.execute("PRAGMA user_version=2")
+        connection.execute("PRAGMA user_version=3")
     assert refused(filled) == "E-REGISTER-VERSION"
     assert codes(verify_register(filled)) == ["E-REGISTER-VERSION"]
     with pytest.raises(InputError):
@@ -572,7 +572,7 @@ def test_an_older_version_is_brought_up(filled: Path, monkeypatch: pytest.Monkey
     events = read_events(filled)
     _make_v0(filled)
     step = lambda connection: connection.execute("ALTER TABLE run_list RENAME TO runs")
-    monkeypatch.setattr(register_schema, "MIGRATIONS", ((1, step),))
+    monkeypatch.setattr(register_schema, "MIGRATIONS", ((1, step), (2, lambda _: None)))
     with open_register(filled, CRS_WKT) as register:
         register.append([finding(2)], RECORDED_AT)
     assert verify_register(filled) == []

@@ -123,6 +123,7 @@ def test_exported_tables_open_in_a_spreadsheet_as_text(paths: RunPaths, tmp_path
         "cases.csv",
         "case_patches.csv",
         "county_inputs.csv",
+        "lineage.csv",
         "quota_ledger.csv",
     }
     content = (tmp_path / "patches.csv").read_bytes()

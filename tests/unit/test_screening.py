@@ -37,6 +37,7 @@ def test_the_steps_are_walked_in_the_order_of_the_design() -> None:
         "temporary",
         "fallback",
         "violation_kind",
+        "route",
     ]
 
 
@@ -286,7 +287,8 @@ def test_the_size_for_the_township_is_not_called_close_where_it_decides_nothing(
     beside = screen_patch(patch([piece(3300.0)]), RULES, AFTER, CODES)
     assert on_pbf.handling_route == "bureau_case"
     assert beside.handling_route == "township_stop"
-    assert "没有手续的部分" not in "".join(on_pbf.sentences)
+    assert "接近 5 亩，近阈值" in "".join(on_pbf.sentences)  # of 移送 only
+    assert "没有手续的部分 3300.00" not in "".join(on_pbf.sentences)
     assert "没有手续的部分 3300.00 平方米（4.95 亩），接近 5 亩" in "".join(beside.sentences)
 
 

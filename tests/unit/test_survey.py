@@ -15,8 +15,11 @@ from pipeline.patches.survey import (
     find_shared_areas,
     measure_surveys,
     measured_area_doubt,
+    outline_differences,
     partition_surveys,
 )
+from pipeline.schema.book_layers import SURVEY_DIFFERENCES
+from pipeline.schema.check import check_table
 from pipeline.schema.layers import PARTS
 from pipeline.schema.register_layers import SURVEY_AREAS
 from pipeline.units import mu100_from_m2
@@ -186,3 +189,27 @@ def test_a_stated_area_that_is_not_the_boundarys_is_told(
     if notice is not None:
         assert notice.code == "N-RETURN-DOUBT"
         assert "1000.00" in notice.value
+
+
+def test_survey_and_image_outlines_stand_beside_each_other() -> None:
+    """Survey 0–50 × 0–50 against image 10–60 × 0–50, and one that lies on its patch exactly."""
+    table = surveys(square(0, 0, 50), square(100, 0, 20))
+    images = patch_table([square(10, 0, 50), square(100, 0, 20), square(300, 0, 5)])
+    rows = outline_differences(table, images)
+    assert check_table(rows, SURVEY_DIFFERENCES, "对照") == []
+    first, second = (f"379999ZJ24{n:06d}" for n in (1, 2))
+    found = rows.set_index(["patch_id", "outline_state"])["area_m2"]
+    assert list(found.index) == [
+        (first, "common"), (first, "survey_only"), (first, "image_only"), (second, "common")
+    ]  # fmt: skip
+    assert found[first, "common"] == pytest.approx(area_m2(square(10, 0, 40, 50)), rel=1e-9)
+    assert found[first, "survey_only"] == pytest.approx(area_m2(square(0, 0, 10, 50)), rel=1e-9)
+    assert found[first, "image_only"] == pytest.approx(area_m2(square(50, 0, 10, 50)), rel=1e-9)
+    both = found[first, "common"] + found[first, "image_only"]
+    assert both == pytest.approx(images["area_m2"].iloc[0], rel=1e-9)
+
+
+def test_without_surveys_there_is_nothing_to_compare() -> None:
+    rows = outline_differences(surveys(), patch_table([square(0, 0, 9)]))
+    assert rows.empty
+    assert check_table(rows, SURVEY_DIFFERENCES, "对照") == []

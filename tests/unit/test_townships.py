@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.patches.township_shares import township_shares
 from pipeline.patches.townships import AssignmentParams
 from tests.overlay_factory import overlay, patch_table, reference, square, townships
 
@@ -234,3 +235,111 @@ def test_villages_lie_in_the_patchs_township() -> None:
     # 25, 35 and 40 m wide: the largest village belongs to the other township
     assert (row["township_code"], row["village_code"]) == (A, f"{A}002")
     assert row["village_name"] == "二村"
+
+
+def periods_of(*rows: dict[str, Any], areas: list[dict[str, Any]] | None = None) -> Any:
+    layers = {"townships": townships(*rows)}
+    if areas is not None:
+        layers["patrol_areas"] = reference("patrol_areas", areas)
+    return overlay(patch_table([PATCH]), layers).responsibility
+
+
+def test_whoever_had_it_in_between_is_a_candidate_too() -> None:
+    """Both images lie in times of A, but for two months the place was B's."""
+    rows = (
+        strip(-50, 300, A, valid_to_date="2024-06-30"),
+        strip(-50, 300, B, valid_from_date="2024-07-01", valid_to_date="2024-08-31"),
+        strip(-50, 300, A, valid_from_date="2024-09-01"),
+    )
+    row = assigned(*rows)
+    assert row["township_code"] == A
+    assert row["responsible_code"] is None
+    assert row["responsible_candidates"] == [A, B]
+    assert row["responsible_names"] == ["名001", "名002"]
+    told = periods_of(*rows)[["period_no", "from_date", "to_date", "responsible_code"]]
+    assert told.to_numpy().tolist() == [
+        [1, "2024-05-06", "2024-06-30", A],
+        [2, "2024-07-01", "2024-08-31", B],
+        [3, "2024-09-01", "2024-10-18", A],
+    ]
+
+
+def test_a_version_that_changes_nothing_makes_no_period() -> None:
+    told = periods_of(
+        strip(-50, 300, A, valid_to_date="2024-06-30"),
+        strip(-50, 300, A, valid_from_date="2024-07-01"),
+    )
+    assert told[["from_date", "to_date", "responsible_code", "responsible_name"]].to_numpy(
+    ).tolist() == [[BEFORE, AFTER, A, "名001"]]  # fmt: skip
+
+
+def test_every_change_of_the_assignment_is_a_period_of_its_own() -> None:
+    person = {"responsible_person": "张", "valid_to_date": "2024-06-09"}
+    later = {"responsible_person": "李", "valid_from_date": "2024-06-10"}
+    city = {"responsible_code": "379999900", "responsible_person": "王"}
+    told = periods_of(
+        strip(-50, 300, A),
+        areas=[
+            patrol(-50, 300, "XC1", "2", **person),
+            patrol(-50, 300, "XC1", "2", **later, valid_to_date="2024-08-31"),
+            patrol(-50, 300, "XC2", "1", **city, valid_from_date="2024-09-02"),
+        ],
+    )
+    columns = ["from_date", "to_date", "responsible_code", "patrol_grade", "responsible_person"]
+    # nobody is assigned on 1 September: the township itself is responsible
+    assert told[columns].where(told[columns].notna(), None).to_numpy().tolist() == [
+        [BEFORE, "2024-06-09", A, "2", "张"],
+        ["2024-06-10", "2024-08-31", A, "2", "李"],
+        ["2024-09-01", "2024-09-01", A, None, None],
+        ["2024-09-02", AFTER, "379999900", "1", "王"],
+    ]
+    assert told["responsible_name"].tolist() == ["名001"] * 3 + [None]
+
+
+def test_periods_do_not_depend_on_what_else_is_in_the_batch() -> None:
+    rows = (
+        strip(-50, 1000, A, valid_to_date="2024-06-30"),
+        strip(-50, 160, B, valid_from_date="2024-07-01"),
+        strip(110, 840, A, valid_from_date="2024-07-01"),
+    )
+    outlines = [square(0, 0, 100), square(200, 0, 50), square(60, 110, 100)]
+    together = overlay(patch_table(outlines), {"townships": townships(*rows)})
+    for number, outline in enumerate(outlines):
+        alone = overlay(patch_table([outline]), {"townships": townships(*rows)})
+        mine = together.responsibility["patch_id"] == together.patches["patch_id"][number]
+        left = together.responsibility[mine].drop(columns="patch_id").reset_index(drop=True)
+        assert left.equals(alone.responsibility.drop(columns="patch_id"))
+    assert together.patches["responsible_candidates"].tolist() == [[A, B], [A], [A]]
+
+
+def test_shares_add_up_and_the_lead_comes_first() -> None:
+    """A 100 m patch: 40 m in A, 50 m in B, 10 m in no township; farmland in its left half."""
+    layers = {
+        "townships": townships(strip(-50, 90, A), strip(40, 50, B)),
+        "land_use": reference("land_use", [{"geometry": square(-50, -50, 100, 300)}]),
+    }
+    done = overlay(patch_table([PATCH]), layers)
+    names = {A: "名001", B: "名002"}
+    shares, row = township_shares(done.patches, done.parts, names), done.patches.iloc[0]
+    assert shares["township_code"].fillna("").tolist() == [B, A, ""]
+    assert shares["township_name"].tolist()[:2] == ["名002", "名001"]
+    assert shares["is_lead"].tolist() == [True, False, False]
+    assert shares["share_no"].tolist() == [1, 2, 3]
+    assert shares["share_ratio"].tolist() == pytest.approx([0.5, 0.4, 0.1], abs=1e-6)
+    assert shares["area_m2"].tolist() == pytest.approx([5000, 4000, 1000], rel=1e-4)
+    assert shares["area_m2"].sum() == pytest.approx(row["area_m2"], rel=1e-12)
+    assert shares["area_mu100"].sum() == row["area_mu100"] == 1500
+    assert shares["cultivated_m2"].tolist() == pytest.approx([1000, 4000, 0], rel=1e-4, abs=1e-9)
+    assert shares["cultivated_m2"].sum() == pytest.approx(row["cultivated_m2"], rel=1e-12)
+    assert shares[["pbf_m2", "pbf_mu100"]].isna().all(axis=None)  # not supplied is not 0
+
+
+def test_a_patch_is_never_split_however_it_was_found() -> None:
+    rows = (strip(-50, 100, A), strip(50, 200, B))
+    for source in ("issued", "both", "detected"):
+        layers = {"townships": townships(*rows)}
+        done = overlay(patch_table([PATCH], source=source), layers)
+        assert len(done.patches) == 1
+        assert done.patches["township_code"].tolist() == [A]
+        shares = township_shares(done.patches, done.parts, {})
+        assert shares["is_lead"].tolist() == [True, False]
