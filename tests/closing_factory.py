@@ -36,6 +36,7 @@ from pipeline.schema.register_layers import (
     CASES,
     COUNTY_INPUTS,
     LEDGER,
+    LINEAGE,
     REGISTERED,
     SURVEYS,
 )
@@ -217,6 +218,7 @@ def write_snapshot(
         CASES: table(CASES, cases),
         CASE_PATCHES: table(CASE_PATCHES, links),
         COUNTY_INPUTS: table(COUNTY_INPUTS, inputs),
+        LINEAGE: table(LINEAGE, tables.get("lineage", [])),
         LEDGER: table(LEDGER, tables.get("ledger", ledger_rows())),
     }
     write_layers(paths.snapshot, layers, WORKING.to_wkt())

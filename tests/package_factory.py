@@ -33,7 +33,7 @@ from pipeline.io.tiles import ThreadDispatcher
 from pipeline.io.vectors import write_layers
 from pipeline.schema.fields import FIELDS
 from pipeline.schema.layer import LayerSpec
-from pipeline.schema.layers import PARTS, REASONS, SCREENED
+from pipeline.schema.layers import PARTS, REASONS, RESPONSIBILITY, SCREENED, TOWNSHIP_SHARES
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages.catalogue import stage_by_name
 from pipeline.stages.context import StageContext, StageReport
@@ -146,6 +146,7 @@ def screened() -> tuple[Any, Any, Any]:
                 "village_name": VILLAGES.get(village or ""),
                 "responsible_code": {1: A, 2: None, 3: B}.get(number, code),
                 "responsible_candidates": [A, B] if number == 2 else [],
+                "responsible_names": [NAMES[A], NAMES[B]] if number == 2 else [],
                 "straddles": straddles,
                 "patrol_area_id": f"XC-{code}" if code else None,
                 "patrol_grade": "1",
@@ -277,12 +278,26 @@ def reference_layers() -> dict[LayerSpec, Any]:
     return layers
 
 
+def periods(patches: Any) -> list[dict[str, Any]]:
+    """Who was responsible: one stretch per patch, two where it is pending."""
+    return [
+        {"patch_id": row.patch_id, "period_no": number, "responsible_code": code}
+        for row in patches.itertuples()
+        for number, code in enumerate(row.responsible_candidates or [row.responsible_code], 1)
+    ]
+
+
 def write_county(paths: RunPaths) -> None:
     """Everything the stage reads, as the earlier stages would have left it."""
     patches, parts, reasons = screened()
     wkt = WORKING.to_wkt()
     write_layers(paths.screened, {SCREENED: patches, REASONS: reasons}, wkt)
-    write_layers(paths.overlay, {PARTS: parts}, wkt)
+    overlaid = {
+        PARTS: parts,
+        RESPONSIBILITY: table(RESPONSIBILITY, periods(patches)),
+        TOWNSHIP_SHARES: table(TOWNSHIP_SHARES, []),
+    }
+    write_layers(paths.overlay, overlaid, wkt)
     write_layers(paths.intake_layers, reference_layers(), wkt)
     n = SIDE_M // GSD_M
     ground = to_dtype(texture((n, n), 4, 3), "uint16")

@@ -154,7 +154,19 @@ def decided(subject: str, run: str = RUN) -> NewEvent:
 
 
 def linked(number: int, lineage_id: str, run: str = RUN) -> NewEvent:
-    payload = {"lineage_id": lineage_id, "parent_id": None, "lineage_relation": "grew"}
+    link = {
+        "earlier_run": "2026Q1",
+        "earlier_patch_id": patch_id(number),
+        "lineage_relation": "grew",
+        "overlap_m2": 2000.0,
+        "grown_m2": 500.0,
+    }
+    payload = {
+        "lineage_id": lineage_id,
+        "parent_id": None,
+        "lineage_relation": "grew",
+        "links": [link],
+    }
     return NewEvent("lineage_linked", run, patch_id(number), payload)
 
 

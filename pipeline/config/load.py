@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pipeline.config.models import CountyConfig, ImageInput, RunConfig, Settings, SignedLearning
 from pipeline.errors import Finding, InputError, PipelineError, RuleError
 from pipeline.rules.parameters import RuleParameter, RuleSet
+from pipeline.rules.patrol import PatrolProfile
 from pipeline.schema.codes import CodeTable, build_code_table
 from pipeline.schema.document import parse_document
 from pipeline.schema.model import Frozen
@@ -26,6 +27,7 @@ Model = TypeVar("Model", bound=Frozen)
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 """The configuration shipped with the program."""
 RULES_DIR = CONFIG_DIR / "rules"
+PROFILES_DIR = CONFIG_DIR / "profiles"
 CODES_DIR = CONFIG_DIR / "codes"
 CHANGE_KIND_CODES = CODES_DIR / "change_kind.csv"
 CONSTRUCTION_NETWORK = CONFIG_DIR / "models" / "construction.onnx"
@@ -114,6 +116,7 @@ def _in_county(run: RunConfig, county: CountyConfig, path: Path) -> RunConfig:
         update={
             "county_code": county.county_code,
             "county_name": run.county_name or county.county_name,
+            "patrol_profile": run.patrol_profile or county.patrol_profile,
             "layers": {**county.layers, **run.layers},
         }
     )
@@ -179,6 +182,28 @@ def load_codes(path: Path) -> CodeTable:
 def load_all_codes() -> dict[str, CodeTable]:
     """Every code table by its name."""
     return {path.stem: load_codes(path) for path in sorted(CODES_DIR.glob("*.csv"))}
+
+
+def profile_path(name: str) -> Path:
+    """Where a patrol profile lies."""
+    return PROFILES_DIR / f"{name}.yaml"
+
+
+def load_profile(name: str) -> PatrolProfile:
+    """A patrol profile by its name; raises E-PATROL-PROFILE if there is none of that name."""
+    path = profile_path(name)
+    if not path.is_file():
+        what = f"没有巡查分级口径“{name}”。"
+        allowed = "、".join(sorted(found.stem for found in PROFILES_DIR.glob("*.yaml")))
+        advice = "改正县配置里的 patrol_profile，或在 configs/profiles/ 里照样写一份。"
+        raise InputError(Finding("E-PATROL-PROFILE", what, path.as_posix(), name, allowed, advice))
+    profile = _load_model(path, PatrolProfile)
+    if profile.id != name:
+        what = "口径的 id 与文件名不一致。"
+        raise InputError(
+            Finding("E-PATROL-PROFILE", what, path.as_posix(), profile.id, name, "改 id 或文件名。")
+        )
+    return profile
 
 
 def load_rules(directory: Path) -> RuleSet:

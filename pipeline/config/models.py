@@ -31,6 +31,7 @@ from pipeline.imagery.tie_points import TiePointParams
 from pipeline.patches.agreement import EvaluateParams
 from pipeline.patches.construction import ConstructionWeightParams
 from pipeline.patches.filter_params import FilterLimits, FilterParams
+from pipeline.patches.identity import IdentityParams
 from pipeline.patches.issued import IssuedParams
 from pipeline.patches.learning import ReturnsParams
 from pipeline.patches.measures import PatchParams
@@ -109,6 +110,9 @@ class ExtractSettings(Frozen):
     )
     simplify: SimplifyParams = Field(default=SimplifyParams(), description="边界化简")
     issued: IssuedParams = Field(default=IssuedParams(), description="与下发图斑合并")
+    identity: IdentityParams = Field(
+        default=IdentityParams(), description="与前期图斑的沿革（示例口径）"
+    )
     scenes: SceneDateParams = Field(
         default=SceneDateParams(), description="镶嵌影像：图斑的前后时相"
     )
@@ -139,6 +143,10 @@ class PackageSettings(Frozen):
     withheld_classes: tuple[str, ...] = Field(
         default=("not_construction",),
         description="不下发乡镇核查的初判类别（代码见 suspected_class.csv）；下发图斑一律下发核查",
+    )
+    seats: Mapping[str, tuple[float, float]] = Field(
+        default={},
+        description="核查路线的起点（乡镇政府驻地），乡镇代码: [经度, 纬度]；没写的从范围中部出发",
     )
     card_images: CardImageParams = Field(default=CardImageParams(), description="核查卡影像")
 
@@ -233,11 +241,19 @@ class LayerSource(Frozen):
     vintage: datetime.date | None = Field(default=None, description="数据时点，YYYY-MM-DD")
 
 
+ProfileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+PROFILE_ZH = (
+    "巡查分级口径 configs/profiles/<名字>.yaml（xiangfan、xuzhou、jiuji、city2024）；"
+    "不写则只用巡查区图层的等级"
+)
+
+
 class CountyConfig(Frozen):
     """One county: its code and its reference layers."""
 
     county_code: str = Field(pattern=r"^[0-9]{6}$", description="6 位县级行政区划代码，须加引号")
     county_name: str = Field(min_length=1, description="县名")
+    patrol_profile: ProfileName | None = Field(default=None, description=PROFILE_ZH)
     layers: Mapping[LayerName, tuple[LayerSource, ...]] = Field(
         default={}, description="参考图层；一个图层可以由几个文件拼成"
     )
@@ -277,9 +293,12 @@ class RunConfig(Frozen):
         description="6 位县级行政区划代码；写了 county 时取自县配置",
     )
     county_name: str = Field(default="", description="县名；写了 county 时取自县配置")
+    patrol_profile: ProfileName | None = Field(
+        default=None, description="巡查分级口径；写了 county 时取自县配置"
+    )
     period: str = Field(default="", description="期次名称，例如 2026年第一季度；印在每份成果上")
     issued_on: datetime.date | None = Field(
-        default=None, description="核查任务下发日期，YYYY-MM-DD；由它推算核查期限"
+        default=None, description="核查任务下发日期，YYYY-MM-DD；由它推算反馈截止"
     )
     closes_on: datetime.date | None = Field(
         default=None,

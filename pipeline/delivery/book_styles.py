@@ -63,6 +63,12 @@ STATES = (
 TOLD_ID = f'CASE WHEN "is_sent" OR "judgement" IS NOT NULL THEN {SHORT_ID} END'
 """The number of a patch somebody was to answer for: the others would cover the map."""
 SURVEY_FILL = Fill("0,0,0,0", "20,20,20,255", 0.5, "dash", has_casing=True)
+OUTLINE_STATES = (
+    ("common", "实测与影像共有", Fill("90,160,90,40", "60,120,60,255", 0.4)),
+    ("survey_only", "仅实测界址内", Fill("30,90,200,60", "30,90,200,255", 0.4)),
+    ("image_only", "仅影像图斑内", Fill("230,160,30,60", "200,130,20,255", 0.4)),
+)
+"""Surveyed boundary beside the outline from the image."""
 
 
 def book_styles(
@@ -78,6 +84,8 @@ def _drop_downs(spec: LayerSpec, vocabulary: Vocabulary) -> dict[str, Mapping[st
         for name, table in BOOK_TABLE_OF_FIELD.items()
         if name in spec.fields and table in vocabulary.tables
     }
+    if "outline_state" in spec.fields:
+        found["outline_state"] = {code: label for code, label, _ in OUTLINE_STATES}
     return found | ({"account": ACCOUNTS_ZH} if "account" in spec.fields else {})
 
 
@@ -91,6 +99,10 @@ def _style(spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]]) -> Laye
     if spec.name == "surveys":
         renderer = single_renderer(SURVEY_FILL, "fill")
         return LayerStyle(renderer, spec.field_specs, drop_downs, display='"patch_id"')
+    if spec.name == "survey_differences":
+        categories = [Category(code, label, fill) for code, label, fill in OUTLINE_STATES]
+        drawn = categorised_renderer('"outline_state"', categories, SURVEY_FILL, "fill")
+        return LayerStyle(drawn, spec.field_specs, drop_downs, display='"patch_id"')
     return table_style(spec, drop_downs)
 
 

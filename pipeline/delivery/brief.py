@@ -107,12 +107,15 @@ def _chart_title(books: Books) -> str:
 
 
 def _assumptions(books: Books) -> tuple[str, ...]:
-    """One line a table: titles and values; rule ids are for the tables."""
-    lines = []
+    """One line a table: titles and values; rule ids are for the tables. Equal lines are one."""
+    tables: dict[tuple[str, ...], list[str]] = {}
     for name in USED_TABLES:
-        found = [_RULE_ID.sub("", text) for text in books.assumptions([name])]
+        tables.setdefault(tuple(books.assumptions([name])), []).append(name)
+    lines = []
+    for texts, names in tables.items():
+        found = [_RULE_ID.sub("", text) for text in texts]
         if len(found) > MAX_ASSUMPTIONS:
             found[MAX_ASSUMPTIONS:] = [f"另有 {len(found) - MAX_ASSUMPTIONS} 项见该表"]
         if found:
-            lines.append(f"{name}：{'；'.join(found)}。")
+            lines.append(f"{'、'.join(names)}：{'；'.join(found)}。")
     return tuple(lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
@@ -35,6 +35,7 @@ MAX_VERTICES = 12
 MAX_REASON_CHARS = 260
 """A longer sentence is cut with ……; `register.xlsx` holds it in full."""
 MAX_NAME_CHARS = 60
+MAX_BASIS_CHARS = 60
 RULE_SET_CHARS = 12
 KEY_STEPS = frozenset({"fallback", "violation_kind", "context"})
 """Steps of the screening whose reasons the card keeps longest."""
@@ -51,6 +52,10 @@ class CardHeading:
     period_label: str
     secrecy: str
     """密级 line, printed on every page."""
+    is_due_assumed: bool = False
+    """Whether the deadline rests on no document; the score and the plan alike, below."""
+    is_priority_assumed: bool = False
+    is_plan_assumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,12 @@ class Card:
     missing_evidence: tuple[str, ...]
     handling_route: str
     due_date: str
+    priority: str
+    """The additive score; empty if it was not weighed, like its parts."""
+    priority_parts: tuple[tuple[str, str], ...]
+    """Label and points of every addend."""
+    visit: str
+    """Day and stop in the township's plan; empty until the plan is known."""
     flags: tuple[str, ...]
     vertices: tuple[Vertex, ...]
     """Empty if there are more than `MAX_VERTICES`."""
@@ -133,8 +144,8 @@ def build_card(
     """The card of one patch.
 
     `patch`: a row of SCREENED; `outline`: its polygon in `crs` (projected, metres); `parts`,
-    `reasons`: the rows of PARTS and REASONS of this patch only. Raises `VerifyError` E-VERIFY-SUM
-    if the parts' 0.01 亩 do not add up to the patch's.
+    `reasons`: the rows of PARTS and REASONS of this patch only; raises `VerifyError` E-VERIFY-SUM
+    if the parts' 0.01 亩 do not add up to the patch's. When it is visited is set afterwards.
     """
     areas = PatchAreas(patch, _rows(parts))
     listed = [_reason(row) for row in sorted(_rows(reasons), key=lambda row: row["reason_no"])]
@@ -146,7 +157,7 @@ def build_card(
         village=_cut(_text(patch, "village_name"), MAX_NAME_CHARS),
         before_date=_text(patch, "before_date", "日期未提供"),
         after_date=_text(patch, "after_date", "日期未提供"),
-        facts=_facts(patch, outline, labels, crs),
+        facts=(*_facts(patch, outline, labels, crs), *_border(patch, _rows(parts), labels)),
         land=areas.land(),
         permits=areas.permits(),
         plan=areas.plan(),
@@ -156,6 +167,9 @@ def build_card(
         missing_evidence=_labelled(patch, "missing_evidence", labels.evidence),
         handling_route=_label(patch, "handling_route", labels.handling_route),
         due_date=_text(patch, "due_date"),
+        priority=_text(patch, "priority", ""),
+        priority_parts=_priority_parts(patch),
+        visit="",
         flags=_labelled(patch, "flags", labels.flag),
         vertices=vertices if len(vertices) <= MAX_VERTICES else (),
         n_vertices=len(vertices),
@@ -195,9 +209,6 @@ def _facts(
         ("责任单位", _responsible(patch, labels)),
         ("巡查责任", _patrol(patch, labels)),
     ]
-    straddled = _townships(patch, "straddles", labels)
-    if straddled:
-        facts.append(("跨越界线", f"另涉{straddled}，整体由本乡镇核查"))
     return tuple(facts)
 
 
@@ -229,6 +240,17 @@ def _responsible(patch: Row, labels: CardLabels) -> str:
     return f"待定（{candidates}）" if candidates else "责任单位待定"
 
 
+def _border(patch: Row, parts: Sequence[Row], labels: CardLabels) -> tuple[tuple[str, str], ...]:
+    """Who else a patch reaches into, and how much of it lies in the township that gets it."""
+    straddled = _townships(patch, "straddles", labels)
+    if not straddled:
+        return ()
+    code = patch.get("township_code")
+    own = sum(int(row["area_mu100"]) for row in parts if row.get("township_code") == code)
+    text = f"另涉{straddled}，整体由本乡镇核查，不拆分；本乡镇内 {format_mu100(own)} 亩"
+    return (("跨越界线", text),)
+
+
 def _townships(patch: Row, name: str, labels: CardLabels) -> str:
     """Names of the townships in a list column; those not to be named stand once, at the end."""
     codes = _codes(patch, name)
@@ -236,10 +258,19 @@ def _townships(patch: Row, name: str, labels: CardLabels) -> str:
     return "、".join([*named, OTHER_UNIT] if len(named) < len(codes) else named)
 
 
+def _priority_parts(patch: Row) -> tuple[tuple[str, str], ...]:
+    value = patch.get("priority_parts")
+    parts = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        return ()
+    return tuple((str(part["label"]), str(part["points"])) for part in parts)
+
+
 def _patrol(patch: Row, labels: CardLabels) -> str:
-    if not is_known(patch.get("patrol_area_id")):
-        return UNKNOWN
     grade = _label(patch, "patrol_grade", labels.patrol_grade, "等级未提供")
+    if not is_known(patch.get("patrol_area_id")):
+        basis = _cut(_text(patch, "patrol_grade_basis", ""), MAX_BASIS_CHARS)
+        return f"{grade}：{basis}" if basis else UNKNOWN
     person = _text(patch, "responsible_person", "责任人未提供")
     area = _cut(_text(patch, "patrol_area_id"), MAX_NAME_CHARS)
     return f"{area}（{grade}）{_cut(person, MAX_NAME_CHARS)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ OWN_ZH = "本单位"
 TABLE_OF_FIELD = {
     "source": "patch_source",
     "theme": "theme",
+    "issued_theme": "theme",
     "change_kind": "change_kind",
     "suspected_class": "suspected_class",
     "primary_kind": "violation_kind",
@@ -49,6 +50,7 @@ TABLE_OF_FIELD = {
     "township_kind": "township_kind",
     "patrol_grade": "patrol_grade",
     "permit_kind": "permit_kind",
+    "use_kind": "other_use",
     "road_class": "road_class",
     "site_state": "site_state",
     "stop_effect": "stop_effect",
@@ -137,7 +139,7 @@ def verify_table(
     is_own = table["responsible_code"] == township.code
     table["responsible_zh"] = np.where(
         table["responsible_code"].isna(),
-        PENDING_ZH,
+        [_pending(_seen_by(township, codes)) for codes in table["responsible_candidates"]],
         np.where(is_own, OWN_ZH, f"{OTHERS_ZH}（由县局确认）"),
     )
     # The assignment of another unit is that unit's data.
@@ -153,6 +155,16 @@ def verify_table(
     return _conform(table, VERIFY)
 
 
+def _seen_by(township: Township, codes: Collection[str]) -> list[str]:
+    """Candidates as a township may see them: itself, and others without their names."""
+    return list(dict.fromkeys(OWN_ZH if code == township.code else OTHERS_ZH for code in codes))
+
+
+def _pending(names: Collection[str]) -> str:
+    """责任单位待定 with every candidate."""
+    return f"{PENDING_ZH}（候选：{'、'.join(names)}）" if names else PENDING_ZH
+
+
 def county_table(
     screened: Screened, vocabulary: Vocabulary, run: str, withheld: Collection[str]
 ) -> gpd.GeoDataFrame:
@@ -160,7 +172,14 @@ def county_table(
     table = _with_texts(screened, vocabulary)
     table["package_id"] = run
     table["is_sent"] = is_sent(table, withheld).to_numpy(dtype=bool)
-    table["responsible_zh"] = table["responsible_code"].fillna(PENDING_ZH)
+    table["responsible_zh"] = [
+        _pending(names) if code is None else (names or [code])[0]
+        for code, names in zip(
+            table["responsible_code"].astype(object).where(table["responsible_code"].notna(), None),
+            table["responsible_names"],
+            strict=True,
+        )
+    ]
     return _conform(table, COUNTY)
 
 
@@ -264,7 +283,16 @@ def _with_texts(screened: Screened, vocabulary: Vocabulary) -> gpd.GeoDataFrame:
     for name in LIST_LABELS:
         table[f"{name}_zh"] = [vocabulary.line(name, codes) for codes in table[name]]
     table["reasons_zh"] = [_numbered(reasons) for reasons in table["reasons"]]
+    table["priority_parts_zh"] = [priority_line(parts) for parts in table["priority_parts"]]
     return table
+
+
+def priority_line(parts: Sequence[Mapping[str, Any]]) -> str | None:
+    """The additive score with its parts: 初判类别 50＋下发图斑 10＝60; None without parts."""
+    if not parts:
+        return None
+    addends = "＋".join(f"{part['label']} {part['points']}" for part in parts)
+    return f"{addends}＝{sum(int(part['points']) for part in parts)}"
 
 
 def _numbered(reasons: list[str]) -> str | None:

@@ -75,6 +75,7 @@ TABS: tuple[tuple[str, tuple[tuple[str, int, tuple[str, ...]], ...]], ...] = (
                     "missing_evidence_zh",
                     "handling_route",
                     "priority",
+                    "priority_parts_zh",
                     "responsible_zh",
                     "patrol_area_id",
                     "patrol_grade",

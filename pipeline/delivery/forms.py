@@ -46,6 +46,7 @@ _DETAILS: tuple[tuple[str, Kind, float], ...] = (
     ("flags_zh", "long", 24),
     ("handling_route", "text", 16),
     ("priority", "integer", 8),
+    ("priority_parts_zh", "long", 30),
     ("is_straddling", "text", 8),
     ("responsible_zh", "text", 14),
     ("patrol_area_id", "id", 14),
@@ -145,10 +146,10 @@ def _meaning(name: str) -> str:
 
 
 def _register_instructions(heading: Mapping[str, str], buffer_m: float) -> list[tuple[str, str]]:
-    due = heading["due"] or "见各图斑“核查期限”"
+    due = heading["due"] or "见各图斑“反馈截止”"
     return [
         ("这是什么", f"{heading['township']}的卫片执法核查任务。{CLUE_ZH}"),
-        ("核查期限", due),
+        ("反馈截止", due),
         (
             "怎么填",
             "只填黄色列。可以在本表填写，也可以在 verify.qgz（QGIS、QField）里填写；"

@@ -47,7 +47,7 @@ def kml_text(
             f"图斑面积：{format_mu100(int(record['area_mu100']))} 亩"
             f"（{float(record['area_m2']):.2f} 平方米）",
             f"前时相：{_shown(record['before_date'])}　后时相：{_shown(record['after_date'])}",
-            f"核查期限：{_shown(record['due_date'])}",
+            f"反馈截止：{_shown(record['due_date'])}",
         ]
         SubElement(mark, "description").text = "\n".join(text)
         SubElement(mark, "styleUrl").text = f"#{record['suspected_class']}"

@@ -41,6 +41,14 @@ PART_COLORS: dict[str, str] = {
 
 TOWNSHIP_SYMBOL = Fill("0,0,0,0", "110,40,110,255", 0.7, "dash dot", has_casing=True)
 
+ROUTE_COLORS = tuple(
+    Fill(outline=f"{color},200", width_mm=0.5)
+    for color in ("20,90,170", "200,95,0", "0,120,90", "130,50,150", "90,90,20", "170,20,90")
+)
+"""Lines of the day plan, the first day first."""
+
+STOP_SYMBOL = Fill("255,255,255,255", "20,70,130,255", 0.4)
+
 REFERENCE_SYMBOLS: dict[str, tuple[Fill, str, int]] = {
     "villages": (Fill("0,0,0,0", "140,110,140,200", 0.25, "dash"), '"village_name"', 40_000),
     "land_use": (Fill("0,0,0,0", "150,140,110,130", 0.1), '"land_class_code"', 8_000),
@@ -68,12 +76,16 @@ REFERENCE_SYMBOLS: dict[str, tuple[Fill, str, int]] = {
         10_000,
     ),
     "permits": (Fill("150,110,210,26", "120,80,190,200", 0.3, "dash"), "", 0),
+    "other_uses": (Fill("120,160,160,26", "70,120,120,200", 0.3, "dash"), "", 0),
+    "applications": (Fill("230,160,60,20", "200,120,20,200", 0.3, "dot"), "", 0),
+    "buildings": (Fill("0,0,0,0", "90,90,90,200", 0.2), "", 0),
     "mining_rights": (
         Fill("0,0,0,0", "120,80,40,230", 0.4, hatch="120,80,40,120", hatch_angle=90),
         "",
         0,
     ),
     "patrol_areas": (Fill("0,0,0,0", "0,110,160,180", 0.3, "dot"), '"patrol_area_id"', 40_000),
+    "patrol_zones": (Fill("0,0,0,0", "0,110,160,120", 0.3, "dash"), '"feature_name"', 40_000),
     "roads": (Fill("0,0,0,0", "190,120,60,200", 0.4), '"road_name"', 20_000),
     "previous_patches": (Fill("0,0,0,0", "120,120,120,220", 0.3, "dash"), "", 0),
     "issued_patches": (Fill("0,0,0,0", "30,30,30,255", 0.4, "dash"), "", 0),

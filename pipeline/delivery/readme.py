@@ -15,6 +15,7 @@ CONTENTS: dict[str, str] = {
     "verify.qgz": "地图工程，用 QGIS 3.22 或更新版本打开（QField 亦可）",
     "verify.gpkg": "图斑、套合分块、本乡镇范围和管理图层；样式和下拉表已存入",
     "patches.kml": "图斑位置，用手机地图软件打开",
+    "route.csv": "核查路线：按天排好先后的图斑清单（register.xlsx 里也有一张）",
     "before.tif": "变化前影像",
     "after.tif": "变化后影像",
     "manifest.json": "文件清单和校验值（SHA-256），供回收时核对",
@@ -57,9 +58,13 @@ def hidden_villages(villages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def package_readme(
-    heading: Mapping[str, str], n_patches: int, buffer_m: float, seen: PackageSeen
+    heading: Mapping[str, str],
+    n_patches: int,
+    buffer_m: float,
+    seen: PackageSeen,
+    route: Sequence[str],
 ) -> str:
-    """Text of a package; `heading` as in `forms.register`."""
+    """Text of a package; `heading` as in `forms.register`, `route` the lines of the day plan."""
     lines = [
         f"{heading['county']}{heading['township']}　卫片执法核查包",
         "",
@@ -68,7 +73,7 @@ def package_readme(
         f"核查包编号：{heading['package_id']}",
         f"图斑：{n_patches} 个",
         f"两期影像均可观测：{_percent(seen.observed_ratio)}（占本乡镇土地面积）",
-        f"核查期限：{heading['due'] or '见各图斑“核查期限”'}",
+        f"反馈截止：{heading['due'] or '见各图斑“反馈截止”'}",
         "",
         "一、性质",
         f"  {CLUE_ZH}",
@@ -86,10 +91,13 @@ def package_readme(
         "  灰色列和图斑编号已锁定，改动会在回收时列为异常，不会并入。不清楚的留空，不要填 0。",
         "  照片：四个方向各一张、内部一张，文件名以图斑编号开头，放在 photos 文件夹。",
         "",
-        "五、怎么交回",
+        "五、核查路线（图斑写作地图上的编号，即图斑编号末尾的数）",
+        *(f"  {line}" for line in route),
+        "",
+        "六、怎么交回",
         "  把填好的 register.xlsx 或 verify.gpkg 和 photos 文件夹一起压缩，交回县局。",
         "",
-        "六、范围",
+        "七、范围",
         f"  影像和管理图层只到本乡镇范围和图斑外 {buffer_m:g} 米；更远处是空白，不是没有变化。",
         *_hidden(seen.hidden_villages),
         "  跨界图斑整体交给面积最大的乡镇，表中“是否跨界”为“是”。",

@@ -17,6 +17,8 @@ from pipeline.delivery.palette import (
     PART_COLORS,
     QUIET_CLASSES,
     REFERENCE_SYMBOLS,
+    ROUTE_COLORS,
+    STOP_SYMBOL,
     SUSPECTED_COLORS,
     TOWNSHIP_SYMBOL,
 )
@@ -43,6 +45,9 @@ UNANSWERED_ZH = "（未填）"
 
 SHORT_ID = "regexp_replace(\"patch_id\", '^.{10}0*', '')"
 """The running number inside a patch id, as on the map: 379999ZJ24000012_2 → 12_2."""
+
+STOP_NO = '"visit_day" || \'-\' || "visit_order"'
+"""Day and place of a stop in the day plan."""
 
 SENT_ID = f'CASE WHEN "is_sent" THEN {SHORT_ID} END'
 """The same in the county's map, where what no township has to verify goes without a number."""
@@ -129,6 +134,24 @@ def reference_style(spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]]
         label=label,
         min_scale_denominator=50_000 if name == "land_use" else 0,
     )
+
+
+def stops_style(spec: LayerSpec, drop_downs: Mapping[str, Mapping[str, str]]) -> LayerStyle:
+    """Stops of the day plan, each with day and place below it: 2-3 is the third of day 2."""
+    label = Label(STOP_NO, "20,70,130,255", 8, True, max_scale_denominator=60_000, is_below=True)
+    renderer = single_renderer(STOP_SYMBOL, "marker")
+    return LayerStyle(renderer, spec.field_specs, drop_downs, (), label, display=STOP_NO)
+
+
+def route_style(spec: LayerSpec) -> LayerStyle:
+    """Round trips of the day plan, one colour a day, over again after the last colour."""
+    categories = [
+        Category(str(number), f"第{number + 1}、{number + 1 + len(ROUTE_COLORS)}……天", line)
+        for number, line in enumerate(ROUTE_COLORS)
+    ]
+    attribute = f'("visit_day" - 1) % {len(ROUTE_COLORS)}'
+    renderer = categorised_renderer(attribute, categories, ROUTE_COLORS[0], "line")
+    return LayerStyle(renderer, spec.field_specs, display="'第' || \"visit_day\" || '天'")
 
 
 def table_style(

@@ -48,6 +48,8 @@ class Label:
     is_bold: bool = False
     max_scale_denominator: int = 0
     """Labels appear at this scale and larger ones; 0 always."""
+    is_below: bool = False
+    """Below the middle of the feature instead of above it."""
 
 
 def single_renderer(symbol: Fill, geometry: str) -> Element:
@@ -114,15 +116,15 @@ def labelling(label: Label) -> Element:
         bufferJoinStyle="128",
     )
     SubElement(settings, "text-format", multilineAlign="1", wrapChar="")
-    # Above the middle: a small patch is not hidden by its own number.
+    # Not on the middle: a small patch is not hidden by its own number.
     SubElement(
         settings,
         "placement",
         placement="1",
         centroidInside="1",
         centroidWhole="1",
-        quadOffset="1",
-        yOffset="-1.2",
+        quadOffset="7" if label.is_below else "1",
+        yOffset="1.2" if label.is_below else "-1.2",
         priority="8",
         fitInPolygonOnly="0",
         offsetUnits="MM",

@@ -25,5 +25,12 @@ BOOK_FIELDS: tuple[FieldSpec, ...] = (
     FieldSpec("rule_value", "text", "取值", "Value in force."),
     FieldSpec("since_date", "date", "自何日起", "First day of the value."),
     FieldSpec("input_name", "text", "输入", "Stage and logical name of an input or of a result."),
+    FieldSpec("clock_zh", "text", "时限", "What has to be done."),
+    FieldSpec(
+        "clock_start_date", "date", "起算日", "Day of the event that started it.", nullable=True
+    ),
+    FieldSpec("clock_due_date", "date", "到期日", "Last day in time.", nullable=True),
+    FieldSpec("clock_done_date", "date", "完成日", "Up to the closing date.", nullable=True),
+    FieldSpec("clock_state_zh", "text", "执行情况", "In time, late, open or not known."),
     FieldSpec("content_sha256", "text", "内容摘要", "Digest of the content by the manifests."),
 )

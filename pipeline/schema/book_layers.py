@@ -21,9 +21,18 @@ YEAR_PATCHES = LayerSpec(
         "is_rectified",
     ),
     geometry=None,
-    key=("lineage_id",),
+    key=("run", "patch_id"),
 )
-"""Signed violations of all runs of the check year; one piece of land counts once, latest run."""
+"""Signed violations of all runs of the check year; a piece of land counts once, by lineage."""
+
+SURVEY_DIFFERENCES = LayerSpec(
+    name="survey_differences",
+    label_zh="实测界址与影像图斑对照",
+    fields=("patch_id", "outline_state", "area_m2"),
+    geometry="MultiPolygon",
+    key=("patch_id", "outline_state"),
+)
+"""What surveyed boundary and outline from the image share, and what only one of them has."""
 
 CONTRIBUTIONS = LayerSpec(
     name="contributions",
@@ -68,4 +77,22 @@ INPUTS = LayerSpec(
     key=("input_name",),
 )
 
-BOOK_LAYERS = (YEAR_PATCHES, CONTRIBUTIONS, RULES_USED, INPUTS)
+CLOCKS_TABLE = LayerSpec(
+    name="clocks",
+    label_zh="时限明细",
+    fields=(
+        "patch_id",
+        "township_code",
+        "source_group",
+        "clock_zh",
+        "clock_start_date",
+        "clock_due_date",
+        "clock_done_date",
+        "clock_state_zh",
+    ),
+    geometry=None,
+    key=("patch_id", "clock_zh"),
+)
+"""Every duty of every patch: what T10 counts."""
+
+BOOK_LAYERS = (CLOCKS_TABLE, YEAR_PATCHES, SURVEY_DIFFERENCES, CONTRIBUTIONS, RULES_USED, INPUTS)

@@ -44,6 +44,7 @@ _SCREENING = (
     "missing_evidence_zh",
     "handling_route",
     "priority",
+    "priority_parts_zh",
     "due_date",
     "is_straddling",
     "responsible_zh",
@@ -70,6 +71,8 @@ COUNTY = LayerSpec(
         "is_sent",
         "responsible_code",
         "responsible_candidates",
+        "responsible_names",
+        "patrol_grade_basis",
         "straddles",
         "primary_kind",
         "violation_kinds",
@@ -135,9 +138,39 @@ TOWNSHIP = LayerSpec(
 )
 """The land a township answers for: its boundary without the development zones inside."""
 
+STOPS = LayerSpec(
+    name="stops",
+    label_zh="核查站点",
+    fields=(
+        "township_code",
+        "visit_day",
+        "visit_order",
+        "patch_id",
+        "serial_no",
+        "suspected_class",
+        "priority",
+        "due_date",
+        "leg_m",
+        "center_lon",
+        "center_lat",
+    ),
+    geometry="Point",
+    key=("patch_id",),
+)
+"""Every patch that was sent out, once, in the order in which its township visits them."""
+
+ROUTE = LayerSpec(
+    name="route",
+    label_zh="核查路线（直线示意）",
+    fields=("township_code", "visit_day", "stop_count", "route_m"),
+    geometry="MultiLineString",
+    key=("township_code", "visit_day"),
+)
+"""One round trip a day from the seat of the township."""
+
 TOWNSHIPS = replace(TOWNSHIP, name="townships", label_zh="乡镇（街道、开发区）")
 
-DELIVERED_LAYERS = (VERIFY, COUNTY, DELIVERED_PARTS, TOWNSHIP, TOWNSHIPS)
+DELIVERED_LAYERS = (VERIFY, COUNTY, DELIVERED_PARTS, TOWNSHIP, TOWNSHIPS, STOPS, ROUTE)
 
 
 def reference_spec(name: str) -> LayerSpec:

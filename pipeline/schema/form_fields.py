@@ -47,6 +47,12 @@ DELIVERY_FIELDS: tuple[FieldSpec, ...] = (
     _text("flags_zh", "提示", "Labels of flags, one line."),
     _text("reasons_zh", "初判理由", "The reasons as numbered lines."),
     _text("missing_evidence_zh", "需补充的证据", "Labels of missing_evidence, one line."),
+    _text("priority_parts_zh", "优先级构成", "The addends of priority and their sum, one line."),
+    FieldSpec("visit_day", "integer", "第几天", "Day of the township's plan, from 1."),
+    FieldSpec("visit_order", "integer", "当天第几站", "Stop of that day, from 1."),
+    FieldSpec("leg_m", "real", "距上一站", "Straight line; the first from the seat.", unit="m"),
+    FieldSpec("stop_count", "integer", "图斑数", "Patches to visit on one day."),
+    FieldSpec("route_m", "real", "全程", "Round trip of straight lines from the seat.", unit="m"),
 )
 """What the program adds to a patch that goes out."""
 

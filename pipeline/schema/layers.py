@@ -98,9 +98,11 @@ OVERLAID = LayerSpec(
         "village_name",
         "responsible_code",
         "responsible_candidates",
+        "responsible_names",
         "straddles",
         "patrol_area_id",
         "patrol_grade",
+        "patrol_grade_basis",
         "responsible_person",
         "cultivated_m2",
         "other_agricultural_m2",
@@ -160,6 +162,69 @@ PARTS = LayerSpec(
     key=("part_id",),
 )
 
+RESPONSIBILITY = LayerSpec(
+    name="responsibility",
+    label_zh="责任时段",
+    fields=(
+        "patch_id",
+        "period_no",
+        "from_date",
+        "to_date",
+        "responsible_code",
+        "responsible_name",
+        "patrol_area_id",
+        "patrol_grade",
+        "patrol_grade_basis",
+        "responsible_person",
+    ),
+    geometry=None,
+    key=("patch_id", "period_no"),
+)
+"""Who answered for each patch in which stretch between its images: once it is known when the works
+began (动工时间), the row of that day tells."""
+
+TOWNSHIP_SHARES = LayerSpec(
+    name="township_shares",
+    label_zh="图斑分乡镇面积",
+    fields=(
+        "patch_id",
+        "share_no",
+        "township_code",
+        "township_name",
+        "is_lead",
+        "share_ratio",
+        "area_m2",
+        "area_mu100",
+        "cultivated_m2",
+        "cultivated_mu100",
+        "pbf_m2",
+        "pbf_mu100",
+    ),
+    geometry=None,
+    key=("patch_id", "share_no"),
+)
+"""Patches are never split: one township takes the lead, and these are everybody's shares of the
+parts, by the boundary of the after date. NULL township: outside all."""
+
+GAPS_OVERLAPS = LayerSpec(
+    name="gaps_overlaps",
+    label_zh="图层空缺与重叠",
+    fields=(
+        "patch_id",
+        "cover_no",
+        "layer_name",
+        "cover_state",
+        "counted_feature_id",
+        "other_feature_ids",
+        "part_ids",
+        "area_m2",
+        "area_mu100",
+    ),
+    geometry="MultiPolygon",
+    key=("patch_id", "cover_no"),
+)
+"""Land of a patch that a layer leaves uncovered or covers more than once, made of whole parts."""
+
 SCREENED = LayerSpec(
     name="patches",
     label_zh="变化图斑（初判）",
@@ -172,6 +237,8 @@ SCREENED = LayerSpec(
         "reasons",
         "missing_evidence",
         "handling_route",
+        "handover_department",
+        "group_id",
         "priority",
         "priority_parts",
         "due_date",
@@ -228,6 +295,14 @@ FINDINGS = LayerSpec(
     key=("finding_no",),
 )
 
+FINDINGS_UNPLACED = LayerSpec(
+    name="unplaced",
+    label_zh="入库检查问题（没有位置）",
+    fields=FINDINGS.fields,
+    geometry=None,
+    key=("finding_no",),
+)
+
 FINDING_AREAS = LayerSpec(
     name="areas",
     label_zh="入库检查问题范围",
@@ -260,10 +335,14 @@ LAYERS: tuple[LayerSpec, ...] = (
     TIE_POINTS,
     OVERLAID,
     PARTS,
+    GAPS_OVERLAPS,
+    RESPONSIBILITY,
+    TOWNSHIP_SHARES,
     OBSERVED,
     SCREENED,
     REASONS,
     FINDINGS,
+    FINDINGS_UNPLACED,
     FINDING_AREAS,
     PATCH_SCENES,
     *REFERENCE_LAYERS.values(),

@@ -10,36 +10,46 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import Severity
-from pipeline.schema.columns import object_values
+from pipeline.schema.code_findings import at_rows, fixed_codes, kinds_from_tblx, unlisted_codes
+from pipeline.schema.codes import CodeTable
 from pipeline.schema.fields import FIELDS
 from pipeline.schema.normalise import (
     INVALID,
+    Invalid,
     clean_text,
     find_code,
     find_zone,
-    is_known_land_class,
+    is_possible_day,
     parse_area_m2,
     parse_date,
     parse_division_code,
+    parse_end_date,
     parse_land_class,
     parse_ratio,
     parse_tblx,
     plain_number,
 )
-from pipeline.schema.problems import Problem, row_problems
+from pipeline.schema.problems import Problem
 from pipeline.schema.raw_layer import RawColumn
-from pipeline.schema.reference import REQUIRED_VALUES
+from pipeline.schema.reference import AREA_FIELD, EXPECTED_VALUES, REQUIRED_VALUES
 from pipeline.schema.source_mapping import Delivery, check_keys, find_column, mapped_fields
 
 DIVISION_WIDTHS = {"township_code": 9, "responsible_code": 9, "village_code": 12}
 """Digits of the administrative codes."""
 
-CLOSED_CODES = ("township_kind", "road_class", "permit_kind", "patrol_grade")
+RECORD_DATES = frozenset({"patrol_date", "lead_date", "scene_date", "vintage_date"})
+"""Dates that only describe a record; all others decide what is lawful, and must be possible."""
+
+CLOSED_CODES = (
+    "township_kind",
+    "road_class",
+    "permit_kind",
+    "use_kind",
+    "issued_theme",
+    "patrol_grade",
+    "patrol_zone_kind",
+)
 """Fields whose values all come from a code table; anything else stops the work."""
-
-UNKNOWN_KIND = "unknown"
-"""Change kind of an issued patch whose own kind says nothing (DESIGN §5)."""
-
 
 _TEXT = pd.StringDtype(na_value=np.nan)
 
@@ -48,19 +58,37 @@ def core_columns(delivery: Delivery) -> tuple[pd.DataFrame, list[Problem]]:
     """The layer's columns (`feature_id` still as delivered or NULL) and every problem of them."""
     problems = check_keys(delivery)
     columns: dict[str, pd.Series[Any]] = {}
-    required = REQUIRED_VALUES.get(delivery.spec.name, frozenset()) & mapped_fields(delivery)
+    needed = _needed(delivery)
     for name in delivery.spec.fields:
         if name == "change_kind" and name not in mapped_fields(delivery):
             continue
         columns[name], is_told, found = _take_field(delivery, name)
         problems += found
-        if name in required:
+        if name in needed:
             is_missing = columns[name].isna().to_numpy(bool) & ~is_told
-            problems += _missing_values(delivery, name, is_missing)
+            problems += _missing_values(delivery, name, is_missing, needed[name])
     if "change_kind" in delivery.spec.fields and "change_kind" not in columns:
-        columns["change_kind"], found = _kinds_from_tblx(delivery, columns["tblx"])
+        kinds, found = kinds_from_tblx(delivery, columns["tblx"])
+        columns["change_kind"] = _typed("change_kind", kinds)
         problems += found
     return pd.DataFrame(columns)[list(delivery.spec.fields)], problems
+
+
+def stated_areas(delivery: Delivery) -> tuple[NDArray[np.float64], list[Problem]]:
+    """Areas as the source states them, m², NaN where it does not, and what can not be read."""
+    if AREA_FIELD not in mapped_fields(delivery):
+        return np.full(len(delivery.raw), np.nan), []
+    values, _, problems = _take_field(delivery, AREA_FIELD)
+    is_own_field = AREA_FIELD in delivery.spec.fields
+    return values.to_numpy(np.float64), [] if is_own_field else problems
+
+
+def _needed(delivery: Delivery) -> dict[str, Severity]:
+    """Mapped fields that must or should be filled."""
+    spec, mapped = delivery.spec.name, mapped_fields(delivery)
+    blocking = REQUIRED_VALUES.get(spec, frozenset()) & mapped
+    told = EXPECTED_VALUES.get(spec, frozenset()) & mapped
+    return dict.fromkeys(told, Severity.NOTICE) | dict.fromkeys(blocking, Severity.BLOCK)
 
 
 def _take_field(
@@ -84,7 +112,8 @@ def _take_field(
     values, invalid = _parse_column(delivery, name, column)
     is_invalid = np.array([text in invalid for text in column.values], bool)
     problems += _invalid_values(delivery, name, column, np.flatnonzero(is_invalid))
-    problems += _unlisted_codes(delivery, name, values)
+    problems += unlisted_codes(delivery, name, values)
+    problems += fixed_codes(delivery, name, column, values, mapping.values.get(name, {}))
     return _typed(name, values), is_invalid, problems
 
 
@@ -122,7 +151,7 @@ def _parser(delivery: Delivery, name: str) -> Callable[[str], Any]:
     if name in DIVISION_WIDTHS:
         return lambda text: parse_division_code(text, DIVISION_WIDTHS[name])
     if name in CLOSED_CODES or name == "change_kind":
-        return lambda text: find_code(text, tables[name]) or INVALID
+        return lambda text: _closed_code(text, tables[name])
     if name == "zone_code":
         return lambda text: find_zone(text, tables[name]) or text
     if name == "stated_area_m2":
@@ -135,7 +164,23 @@ def _parser(delivery: Delivery, name: str) -> Callable[[str], Any]:
     }
     if name in by_name:
         return by_name[name]
-    return parse_date if FIELDS[name].dtype == "date" else lambda text: text
+    return _possible_date(name) if FIELDS[name].dtype == "date" else lambda text: text
+
+
+def _closed_code(text: str, table: CodeTable) -> str | Invalid | None:
+    """A code of a closed table; None for a text that the table says to ignore."""
+    return None if table.is_ignored(text) else find_code(text, table) or INVALID
+
+
+def _possible_date(name: str) -> Callable[[str], Any]:
+    """Dates that can be meant; years like 0204 or 2924 are invalid."""
+    ends = name == "valid_to_date"
+
+    def parse(text: str) -> str | Invalid | None:
+        day = parse_end_date(text) if ends else parse_date(text)
+        return day if not isinstance(day, str) or is_possible_day(day, ends=ends) else INVALID
+
+    return parse
 
 
 def _typed(name: str, values: NDArray[np.object_]) -> pd.Series[Any]:
@@ -145,7 +190,8 @@ def _typed(name: str, values: NDArray[np.object_]) -> pd.Series[Any]:
 
 
 _ALLOWED_ZH = {
-    "date": "YYYYMMDD、YYYY-MM-DD、YYYY/M/D 或 YYYY年M月D日",
+    "date": "YYYYMMDD、YYYY-MM-DD、YYYY/M/D 或 YYYY年M月D日，1949 年 10 月至 2100 年"
+    "（截止日期可到 2200 年，9999 年或“长期”表示不限）",
     "bund_ratio": "0 到 1 之间的小数",
     "stated_area_m2": "大于 0 的数",
     "land_class_code": "2 位或 4 位地类编码，可带字母，例如 0101、05H1",
@@ -157,15 +203,18 @@ def _invalid_values(
 ) -> list[Problem]:
     """Rows whose text the field does not accept; they are NULL in the layer."""
     field = FIELDS[name]
+    is_code, is_date = name in CLOSED_CODES or name == "change_kind", field.dtype == "date"
     required = name in REQUIRED_VALUES.get(delivery.spec.name, ())
-    is_code = name in CLOSED_CODES or name == "change_kind"
-    code = f"{'E' if required else 'N'}-LAYER-{'CODE' if is_code else 'VALUE'}"
+    required |= is_date and name not in RECORD_DATES
+    kind = "CODE" if is_code else "DATE" if is_date else "VALUE"
+    code = f"{'E' if required else 'N'}-LAYER-{kind}"
     width = DIVISION_WIDTHS.get(name)
     allowed = f"{width} 位数字" if width else _ALLOWED_ZH.get(name) or _ALLOWED_ZH.get(field.dtype)
     if is_code:
         labels = delivery.codes.tables[name].labels
         allowed = "、".join(f"{key}（{label}）" for key, label in labels.items())
-    advice = f"改正源数据，或在映射的 values: {name} 里写明这个取值对应什么。"
+    advice = f"改正源数据，或在映射的 values: {name} 里写明这个取值对应什么"
+    advice += '（不知道的写 ""）。' if is_date else "。"
     template = delivery.problem(
         code,
         f"{field.label_zh}（{name}）的取值无法识别{'。' if required else '，按未知处理。'}",
@@ -173,69 +222,20 @@ def _invalid_values(
         advice=advice,
         severity=Severity.BLOCK if required else Severity.NOTICE,
     )
-    return _at_rows(delivery, template, positions, [str(v) for v in column.values[positions]])
+    return at_rows(delivery, template, positions, [str(v) for v in column.values[positions]])
 
 
-def _unlisted_codes(delivery: Delivery, name: str, values: NDArray[np.object_]) -> list[Problem]:
-    """Land classes and planning zones outside their tables are kept and told."""
-    if name not in ("land_class_code", "zone_code"):
-        return []
-    table = delivery.codes.tables[name]
-    known = {
-        code: code is None
-        or (is_known_land_class(code, table) if name == "land_class_code" else code in table.labels)
-        for code in set(values)
-    }
-    positions = np.flatnonzero([not known[code] for code in values])
-    if not len(positions):
-        return []
-    template = delivery.problem(
-        "N-LAYER-CODE",
-        f"{FIELDS[name].label_zh}不在代码表 configs/codes/{table.name}.csv 中，"
-        "原样保留，按未分类处理。",
-        advice="核对源数据；确有此代码时请补进代码表。",
-        severity=Severity.NOTICE,
-    )
-    return _at_rows(delivery, template, positions, [str(v) for v in values[positions]])
-
-
-def _kinds_from_tblx(
-    delivery: Delivery, tblx: pd.Series[Any]
-) -> tuple[pd.Series[Any], list[Problem]]:
-    """Change kind of issued patches by their TBLX; "unknown" where that is NULL or not listed."""
-    kinds = delivery.codes.kind_of_tblx
-    texts = object_values(tblx)
-    values = np.array([kinds.get(text, UNKNOWN_KIND) for text in texts], dtype=object)
-    positions = np.flatnonzero([text is not None and text not in kinds for text in texts])
-    template = delivery.problem(
-        "N-LAYER-CODE",
-        "下发图斑类型（TBLX）不在代码表 configs/codes/change_kind.csv 中，变化类型按未定处理。",
-        allowed="、".join(sorted(kinds)),
-        advice="在映射的 values: tblx 里写明这个取值对应哪个类型。",
-        severity=Severity.NOTICE,
-    )
-    return _typed("change_kind", values), _at_rows(
-        delivery, template, positions, [str(v) for v in texts[positions]]
-    )
-
-
-def _missing_values(delivery: Delivery, name: str, is_missing: NDArray[np.bool_]) -> list[Problem]:
-    """Rows without a value that must be there."""
-    template = delivery.problem(
-        "E-LAYER-VALUE",
-        f"必填字段 {name}（{FIELDS[name].label_zh}）为空。",
-        value="空",
-        advice="补全源数据后重新运行。",
-    )
-    return _at_rows(delivery, template, np.flatnonzero(is_missing), [])
-
-
-def _at_rows(
-    delivery: Delivery, template: Problem, positions: NDArray[np.int64], values: list[str]
+def _missing_values(
+    delivery: Delivery, name: str, is_missing: NDArray[np.bool_], severity: Severity
 ) -> list[Problem]:
-    return row_problems(
-        template,
-        delivery.raw.rows[positions],
-        values,
-        lambda listed: delivery.places(positions[listed]),
+    """Rows without a value that must (or should) be there."""
+    must = severity is Severity.BLOCK
+    template = delivery.problem(
+        "E-LAYER-NULL" if must else "N-LAYER-NULL",
+        f"{'必填' if must else '应填'}字段 {name}（{FIELDS[name].label_zh}）为空。",
+        value="空",
+        allowed="每一行都有值",
+        advice="补全源数据后重新运行。" if must else "请补全源数据；不补的，成果里这一栏为空。",
+        severity=severity,
     )
+    return at_rows(delivery, template, np.flatnonzero(is_missing), [])

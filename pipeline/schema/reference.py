@@ -35,9 +35,13 @@ REFERENCE_LAYERS: dict[str, LayerSpec] = {
         _layer(
             "approvals",
             "建设用地批文",
-            ("document_no", "project_name", "approved_date", "holder_name"),
+            ("document_no", "project_name", "approved_date", "approved_use", "holder_name"),
         ),
-        _layer("supply", "供地", ("document_no", "project_name", "supply_date", "holder_name")),
+        _layer(
+            "supply",
+            "供地",
+            ("document_no", "project_name", "supply_date", "approved_use", "holder_name"),
+        ),
         _layer("registration", "不动产登记", ("document_no", "registered_date", "holder_name")),
         _layer(
             "facility_land",
@@ -61,12 +65,31 @@ REFERENCE_LAYERS: dict[str, LayerSpec] = {
             "规划许可",
             ("document_no", "permit_kind", "permitted_date", "holder_name"),
         ),
+        _layer(
+            "other_uses",
+            "其他用地（认定）",
+            (
+                "document_no",
+                "project_name",
+                "use_kind",
+                "approved_date",
+                *_VALID,
+                "holder_name",
+            ),
+        ),
+        _layer(
+            "applications",
+            "在报用地（未批）",
+            ("document_no", "project_name", "applied_date", "holder_name"),
+        ),
+        _layer("buildings", "建筑轮廓", ("feature_name",)),
         _layer("mining_rights", "采矿权", ("document_no", "mineral_name", *_VALID, "holder_name")),
         _layer(
             "patrol_areas",
             "巡查区",
             ("patrol_area_id", "patrol_grade", "responsible_code", "responsible_person", *_VALID),
         ),
+        _layer("patrol_zones", "巡查分级范围", ("patrol_zone_kind", "feature_name", *_VALID)),
         _layer("roads", "道路", ("road_name", "road_class"), "MultiLineString"),
         _layer("previous_patches", "以往图斑", ("issued_id", "prior_result")),
         _layer(
@@ -80,6 +103,7 @@ REFERENCE_LAYERS: dict[str, LayerSpec] = {
                 "tblx",
                 "stated_area_m2",
                 "batch_no",
+                "issued_theme",
             ),
         ),
         _layer("before_seams", "前时相镶嵌线", _SCENE),
@@ -101,12 +125,20 @@ REQUIRED_LAYERS = frozenset({"townships"})
 
 REQUIRED_VALUES: dict[str, frozenset[str]] = {
     "townships": frozenset({"township_code", "township_name", "township_kind"}),
-    "villages": frozenset({"village_code", "village_name"}),
+    "villages": frozenset({"village_code"}),
     "land_use": frozenset({"land_class_code"}),
     "planning_zones": frozenset({"zone_code"}),
     "permits": frozenset({"permit_kind"}),
-    "patrol_areas": frozenset({"patrol_area_id", "patrol_grade"}),
+    "other_uses": frozenset({"use_kind"}),
+    "patrol_areas": frozenset({"patrol_area_id"}),
+    "patrol_zones": frozenset({"patrol_zone_kind"}),
     "roads": frozenset({"road_class"}),
     "issued_patches": frozenset({"issued_id"}),
 }
 """Fields that must be mapped and filled although the register lets them be NULL elsewhere."""
+
+EXPECTED_VALUES: dict[str, frozenset[str]] = {"villages": frozenset({"village_name"})}
+"""Fields whose NULL is told, and does not stop the work: only a name is missing in print."""
+
+AREA_FIELD = "stated_area_m2"
+"""Area as the source states it; any polygon layer may map it, to be compared with the outline."""

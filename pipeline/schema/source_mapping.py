@@ -11,14 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import Severity
 from pipeline.schema.codes import CodeTable
 from pipeline.schema.fields import FIELDS
-from pipeline.schema.headers import match_header
+from pipeline.schema.headers import fold, match_header
 from pipeline.schema.layer import LayerSpec
 from pipeline.schema.messages import suggest
 from pipeline.schema.problems import Place, Problem
 from pipeline.schema.raw_layer import RawColumn, RawLayer
-from pipeline.schema.reference import REQUIRED_VALUES
+from pipeline.schema.reference import AREA_FIELD, REQUIRED_VALUES
 
 POINT_COLUMNS = ("x", "y")
 """Keys of a mapping that name the coordinate columns of a table of points."""
@@ -85,7 +86,7 @@ def kinds_by_tblx(table: CodeTable) -> dict[str, str]:
 def check_keys(delivery: Delivery) -> list[Problem]:
     """Mapping keys that are no fields of the layer, and required fields that are not mapped."""
     spec, mapping = delivery.spec, delivery.mapping
-    allowed = [*spec.fields, *(POINT_COLUMNS if spec.geometry == "Point" else ())]
+    allowed = list(dict.fromkeys([*spec.fields, *_checked_only(spec)]))
     problems = []
     for group, keys in (
         ("fields", mapping.fields),
@@ -117,6 +118,11 @@ def check_keys(delivery: Delivery) -> list[Problem]:
     return problems
 
 
+def _checked_only(spec: LayerSpec) -> tuple[str, ...]:
+    """Keys of a mapping that are read beside the layer's own fields."""
+    return {"Point": POINT_COLUMNS, "MultiPolygon": (AREA_FIELD,)}.get(str(spec.geometry), ())
+
+
 def mapped_fields(delivery: Delivery) -> frozenset[str]:
     """Core fields that the mapping gives a source or a constant for."""
     return frozenset(delivery.mapping.fields) | frozenset(delivery.mapping.constants)
@@ -131,7 +137,9 @@ def find_column(delivery: Delivery, name: str) -> tuple[RawColumn | None, list[P
     wanted, raw = delivery.mapping.fields[name], delivery.raw
     found = match_header(wanted, raw.columns)
     if len(found) == 1:
-        return raw.columns[found[0]], []
+        cut = [] if fold(found[0]) == fold(wanted) else [_cut_name(delivery, wanted, found[0])]
+        return raw.columns[found[0]], cut
+    code = "E-FIELD-AMBIGUOUS" if found else "E-LAYER-FIELD"
     if found:
         what = f"字段“{wanted}”在源文件里有几个可能的名字，分不清是哪个。"
         advice = "Shapefile 字段名被截断在 10 个字节；请在映射里照下列名字逐字写明。"
@@ -139,6 +147,17 @@ def find_column(delivery: Delivery, name: str) -> tuple[RawColumn | None, list[P
         what = f"源文件里没有字段“{wanted}”（映射给 {name} {FIELDS[name].label_zh}）。"
         advice = suggest(wanted, raw.columns) or "改正映射，或核对是否拿错了文件。"
     allowed = "、".join(found) or _headers(raw)
-    return None, [
-        delivery.problem("E-LAYER-FIELD", what, value=wanted, allowed=allowed, advice=advice)
-    ]
+    return None, [delivery.problem(code, what, value=wanted, allowed=allowed, advice=advice)]
+
+
+def _cut_name(delivery: Delivery, wanted: str, found: str) -> Problem:
+    """A name that a dbf has cut at ten bytes, often inside a character, found all the same."""
+    return delivery.problem(
+        "N-FIELD-CUT",
+        f"字段“{wanted}”在源文件里只剩开头“{found}”，按开头对应。",
+        value=found,
+        allowed=wanted,
+        advice="Shapefile 字段名最多 10 个字节。核对是不是同一个字段；"
+        f"是的，可在映射里直接写“{found}”，或请提供单位改用 GeoPackage。",
+        severity=Severity.NOTICE,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,10 +15,11 @@ from pipeline.delivery.delivered import county_table, parts_table, township_tabl
 from pipeline.delivery.projects import Project, project_text
 from pipeline.delivery.readme import TownshipLine, county_readme, hidden_villages
 from pipeline.io.packages import write_project, write_text_file
+from pipeline.io.vectors import read_layer
 from pipeline.io.workbooks import write_workbook
 from pipeline.schema.delivered import COUNTY, DELIVERED_PARTS, TOWNSHIPS, reference_spec
 from pipeline.schema.layer import LayerSpec
-from pipeline.schema.layers import OBSERVED, REASONS
+from pipeline.schema.layers import OBSERVED, REASONS, RESPONSIBILITY, TOWNSHIP_SHARES
 from pipeline.stages.context import StageContext
 from pipeline.stages.delivered_files import (
     image_layers,
@@ -27,19 +29,23 @@ from pipeline.stages.delivered_files import (
 )
 from pipeline.stages.observed import by_code, villages_of
 from pipeline.stages.package_material import Material, heading, stamp_of
+from pipeline.stages.visits import Visits, all_visits
 from pipeline.units import format_mu100
+
+OVER_TIME_AND_BORDERS = (RESPONSIBILITY, TOWNSHIP_SHARES)
+"""Tables of the overlay that only the bureau gets: they name every township."""
 
 TITLE_ZH = "卫片执法核查成果"
 
 
-def write_delivery(context: StageContext, material: Material) -> None:
-    """Write the bureau's folder."""
+def write_delivery(context: StageContext, material: Material, visits: Sequence[Visits]) -> None:
+    """Write the bureau's folder; `visits`: the day plans of the townships that got a package."""
     run, folder = context.run, context.paths.delivery
     folder.mkdir(parents=True, exist_ok=True)
     withheld = run.settings.package.withheld_classes
     table = county_table(material.screened, material.vocabulary, run.run, withheld)
     lines = heading(run, "", run.run)
-    _write_map(context, material, table, folder)
+    _write_map(context, material, table, visits)
     is_outside = table["township_code"].isna()
     listed = table[table["is_sent"] | is_outside]
     write_workbook(folder / "judgements.xlsx", judgements(listed, material.vocabulary, lines))
@@ -55,14 +61,20 @@ def write_delivery(context: StageContext, material: Material) -> None:
 
 
 def _write_map(
-    context: StageContext, material: Material, table: gpd.GeoDataFrame, folder: Path
+    context: StageContext,
+    material: Material,
+    table: gpd.GeoDataFrame,
+    visits: Sequence[Visits],
 ) -> None:
+    folder = context.paths.delivery
     layers: dict[LayerSpec, pd.DataFrame] = {
         COUNTY: table,
+        **all_visits(visits, material.crs),
         DELIVERED_PARTS: parts_table(material.screened.parts),
         TOWNSHIPS: township_table(material.townships, material.crs),
         REASONS: material.screened.reasons,
         OBSERVED: material.observed,
+        **{spec: read_layer(context.paths.overlay, spec) for spec in OVER_TIME_AND_BORDERS},
         **{
             reference_spec(name): layer
             for name, layer in material.references.items()
@@ -84,7 +96,7 @@ def _write_map(
         material.crs,
         (float(xmin), float(ymin), float(xmax), float(ymax)),
         [
-            *project_layers("county.gpkg", layers, styles),
+            *project_layers("county.gpkg", layers, styles, hidden=("parts", "stops", "route")),
             ("影像", image_layers(context.run, material, images)),
         ],
     )

@@ -23,6 +23,7 @@ from pipeline.delivery.card_map import SYMBOL_OF_LAYER, Extent
 from pipeline.delivery.cards import CardHeading, CardLabels, build_card
 from pipeline.delivery.delivered import Screened, Vocabulary
 from pipeline.delivery.isolation import OTHERS_ZH, Township
+from pipeline.delivery.route import DayPlan, place_line
 from pipeline.grid import PixelWindow
 from pipeline.io.cogs import window_of
 from pipeline.io.rasters import read_window
@@ -44,6 +45,7 @@ class CardJob:
     references: Mapping[str, gpd.GeoDataFrame]
     """Already cut to what the township may see."""
     visible: BaseGeometry
+    plan: DayPlan
 
 
 def press_cards(
@@ -51,7 +53,15 @@ def press_cards(
 ) -> Pressed:
     """Begin to typeset the cards of a package, in the order of its register."""
     run, settings = context.run, context.run.settings.package
-    heading = CardHeading(run.county_name, run.period, settings.secrecy)
+    rules = material.visit_rules
+    heading = CardHeading(
+        run.county_name,
+        run.period,
+        settings.secrecy,
+        rules.is_due_assumed,
+        rules.is_priority_assumed,
+        rules.is_plan_assumed,
+    )
     screened = _without_others(job)
     labels = _labels(material.vocabulary, job.township, screened.patches)
     parts = dict(tuple(screened.parts.groupby("patch_id")))
@@ -70,6 +80,7 @@ def press_cards(
             labels,
             material.crs,
         )
+        card = replace(card, visit=place_line(job.plan, key))
         pages.append((card, _pictures(context, material, outline, overlays, job.visible)))
     return press.press(pages, heading)
 

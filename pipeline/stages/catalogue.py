@@ -7,14 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, CONSTRUCTION_NETWORK
+from pipeline.config.load import (
+    CHANGE_KIND_CODES,
+    CODES_DIR,
+    CONSTRUCTION_NETWORK,
+    RULES_DIR,
+    profile_path,
+)
 from pipeline.config.models import RunConfig
 from pipeline.delivery.assets import FONT_PATH
+from pipeline.io.register.earlier import earlier_digest
 from pipeline.io.register.store import register_reasons
 from pipeline.io.returned.files import returned_files
 from pipeline.io.runs import RunPaths
 from pipeline.io.scenes import META_FILE
 from pipeline.io.source_files import files_of_source
+
+PATROL_RULES = RULES_DIR / "patrol"
+"""Widths that patrol zones may have."""
 
 TRACED_STAGES = ("intake", "align", "detect", "extract", "overlay", "screen", "package", "collect")
 """Stages before the books."""
@@ -37,6 +47,8 @@ class Stage:
     """Whether people may fill in its results, which must then not be lost when it runs again."""
     is_sealed: bool = False
     """Whether its results may not change while the run is sealed."""
+    views: Callable[[RunConfig, RunPaths], dict[str, str]] = lambda _run, _paths: {}
+    """Digests of what it reads of files that are more than its input, by logical name."""
     also_stale: Callable[[RunConfig, RunPaths], tuple[str, ...]] = lambda _run, _paths: ()
     """Further reasons to run, in Chinese: of what it changes outside its own folders."""
 
@@ -88,6 +100,14 @@ def _layer_files(run: RunConfig) -> dict[str, Path]:
 
 def _code_tables() -> dict[str, Path]:
     return {f"codes.{path.stem}": path for path in sorted(CODES_DIR.glob("*.csv"))}
+
+
+def _patrol_files(run: RunConfig) -> dict[str, Path]:
+    """The county's patrol profile and the rules of its widths; not the other rules."""
+    if run.patrol_profile is None:
+        return {}
+    widths = {f"rules.patrol.{path.stem}": path for path in sorted(PATROL_RULES.glob("*.yaml"))}
+    return widths | {"patrol_profile": profile_path(run.patrol_profile)}
 
 
 def _intake_settings(run: RunConfig) -> dict[str, Any]:
@@ -159,11 +179,18 @@ def _package_inputs(_run: RunConfig, paths: RunPaths) -> dict[str, Path]:
     }
 
 
+def _identity(paths: RunPaths) -> dict[str, Path]:
+    """What `extract` told of the land's earlier patches; read where it is there."""
+    found = paths.extract_patches
+    return {"identity": found} if found.is_file() else {}
+
+
 def _collect_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
     """Every returned file, and what was sent out."""
     return {
         "screened": paths.screened,
         "parts": paths.overlay,
+        **_identity(paths),
         "layers": paths.intake_layers,
         **{f"returns.{name}": path for name, path in returned_files(paths.returns).items()},
         **_code_tables(),
@@ -187,6 +214,14 @@ def _statistics_inputs(_run: RunConfig, paths: RunPaths) -> dict[str, Path]:
 def _register_moved(run: RunConfig, paths: RunPaths) -> tuple[str, ...]:
     """The register was changed by another hand, or is gone: what was collected must be redone."""
     return register_reasons(paths.register(run.county_code), run.run)
+
+
+def _earlier_runs(run: RunConfig, paths: RunPaths) -> dict[str, str]:
+    """What the register tells of earlier runs; nothing while it tells of none."""
+    if run.county is None:
+        return {}
+    found = earlier_digest(paths.register(run.county_code), run.run, _iso(run.after.date))
+    return {} if found is None else {"register.earlier": found}
 
 
 STAGES: tuple[Stage, ...] = (
@@ -218,6 +253,7 @@ STAGES: tuple[Stage, ...] = (
             "dates": _dates(run),
             "gsd_m": run.gsd_m,
         },
+        views=_earlier_runs,
     ),
     Stage(
         "overlay",
@@ -227,8 +263,13 @@ STAGES: tuple[Stage, ...] = (
             "valid": paths.align_valid,
             "layers": paths.intake_layers,
             **_code_tables(),
+            **_patrol_files(run),
         },
-        lambda run: {"overlay": _dump(run, "overlay"), "dates": _dates(run)},
+        lambda run: {
+            "overlay": _dump(run, "overlay"),
+            "dates": _dates(run),
+            "patrol_profile": run.patrol_profile,
+        },
         needs_county=True,
     ),
     Stage(
@@ -237,6 +278,7 @@ STAGES: tuple[Stage, ...] = (
         lambda run, paths: {
             "overlay": paths.overlay,
             "layers": paths.intake_layers,
+            **_identity(paths),
             **_code_tables(),
         },
         lambda run: {

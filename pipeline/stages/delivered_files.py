@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -18,6 +18,8 @@ from pipeline.delivery.styles import (
     patches_style,
     qml,
     reference_style,
+    route_style,
+    stops_style,
     table_style,
     township_style,
 )
@@ -61,6 +63,10 @@ def _style(
         return parts_style(spec, used)
     if spec.name in ("township", "townships"):
         return township_style(spec, used)
+    if spec.name == "stops":
+        return stops_style(spec, used)
+    if spec.name == "route":
+        return route_style(spec)
     if spec.geometry is None:
         return table_style(spec)
     return reference_style(spec, used)
@@ -92,8 +98,12 @@ def project_layers(
     file_name: str,
     layers: Mapping[LayerSpec, pd.DataFrame],
     styles: Mapping[LayerSpec, LayerStyle],
+    hidden: Collection[str] = ("parts",),
 ) -> list[tuple[str, list[ProjectLayer]]]:
-    """Groups of a project: patches first, then reference layers that hold something."""
+    """Groups of a project: patches first, then reference layers that hold something.
+
+    `hidden`: own layers that are switched off when the project opens.
+    """
     own = [spec for spec in layers if not spec.name.startswith(REFERENCE_PREFIX)]
     others = [
         spec for spec in layers if spec.name.startswith(REFERENCE_PREFIX) and len(layers[spec])
@@ -102,8 +112,26 @@ def project_layers(
     others.reverse()
     others.sort(key=lambda spec: _core(spec) not in ON_TOP)
     return [
-        (PATCH_GROUP, [_layer(file_name, spec, layers[spec], styles[spec]) for spec in own]),
-        (REFERENCE_GROUP, [_layer(file_name, spec, layers[spec], styles[spec]) for spec in others]),
+        (
+            PATCH_GROUP,
+            [
+                _layer(file_name, spec, layers[spec], styles[spec], spec.name not in hidden)
+                for spec in own
+            ],
+        ),
+        (
+            REFERENCE_GROUP,
+            [
+                _layer(
+                    file_name,
+                    spec,
+                    layers[spec],
+                    styles[spec],
+                    _core(spec) in SHOWN_REFERENCES,
+                )
+                for spec in others
+            ],
+        ),
     ]
 
 
@@ -128,9 +156,9 @@ def image_layers(
     ]
 
 
-def _layer(file_name: str, spec: LayerSpec, table: pd.DataFrame, style: LayerStyle) -> ProjectLayer:
-    is_reference = spec.name.startswith(REFERENCE_PREFIX)
-    is_shown = _core(spec) in SHOWN_REFERENCES if is_reference else spec.name != "parts"
+def _layer(
+    file_name: str, spec: LayerSpec, table: pd.DataFrame, style: LayerStyle, is_shown: bool
+) -> ProjectLayer:
     return ProjectLayer(
         spec.name,
         spec.label_zh,

@@ -12,7 +12,13 @@ from typing import Any
 import geopandas as gpd
 
 from pipeline.config.load import load_all_codes
-from pipeline.delivery.delivered import Screened, Vocabulary, in_order, package_id
+from pipeline.delivery.delivered import (
+    Screened,
+    Vocabulary,
+    in_order,
+    package_id,
+    verify_table,
+)
 from pipeline.delivery.isolation import NEVER_DELIVERED, Township, find_townships
 from pipeline.errors import Finding, InputError, Severity
 from pipeline.io.cogs import ImageFile, open_image
@@ -28,6 +34,7 @@ from pipeline.stages.layers import supplied_layers
 from pipeline.stages.observed import measure_observed
 from pipeline.stages.package_material import Material, make_picture
 from pipeline.stages.township_package import Begun, Order, begin_package, finish_package
+from pipeline.stages.visits import plan_visits, require_seats, visit_rules
 
 
 def run(context: StageContext) -> StageReport:
@@ -36,7 +43,7 @@ def run(context: StageContext) -> StageReport:
     context.paths.packages.mkdir(parents=True, exist_ok=True)
     orders = _orders(context, material)
     archives, notices = _write_packages(context, material, orders)
-    write_delivery(context, material)
+    write_delivery(context, material, [order.visits for order in orders])
     patches = material.screened.patches
     outside = int(patches["township_code"].isna().sum())
     sent = sum(len(order.screened.patches) for order in orders)
@@ -62,7 +69,9 @@ def _orders(context: StageContext, material: Material) -> list[Order]:
         if len(screened.patches):
             identity = package_id(context.run.run, township.code, screened)
             folder = context.paths.package(township.code, township.name)
-            orders.append(Order(township, screened, identity, folder))
+            table = verify_table(screened, township, material.vocabulary, identity)
+            visits = plan_visits(context, township, table, material.visit_rules)
+            orders.append(Order(township, screened, identity, folder, table, visits))
     return orders
 
 
@@ -107,6 +116,7 @@ def _load(context: StageContext) -> Material:
         zones_first=run.settings.overlay.development_zone_first,
     )
     _require_receivers(screened, townships, paths.screened)
+    require_seats(context, townships)
     vocabulary = Vocabulary(load_all_codes())
     _require_classes(run.settings.package.withheld_classes, vocabulary)
     images = aligned_images(context)
@@ -118,6 +128,7 @@ def _load(context: StageContext) -> Material:
         pictures={name: make_picture(image, paths.align_valid) for name, image in images.items()},
         grid=read_grid(paths.align_valid),
         observed=measure_observed(context),
+        visit_rules=visit_rules(context, screened.patches),
     )
 
 

@@ -18,6 +18,7 @@ from pipeline.delivery.projects import RasterView
 from pipeline.grid import Grid
 from pipeline.io.cogs import ImageFile, sample_image
 from pipeline.io.vectors import FIXED_STAMP
+from pipeline.stages.visits import VisitRules
 
 COLOURS = ("red", "green", "blue")
 
@@ -53,6 +54,7 @@ class Material:
     """The working grid."""
     observed: pd.DataFrame
     """How much of every unit's land was seen: the layer `observed`."""
+    visit_rules: VisitRules
 
     @property
     def crs(self) -> CRS:

@@ -11,7 +11,7 @@ from pipeline.errors import Finding, UsageError
 from pipeline.io.register.export import export_register
 from pipeline.io.register.store import read_events, verify_register
 from pipeline.io.runs import RunPaths
-from pipeline.rules.register.payloads import LINE_KEYS, OUTLINE, PAYLOAD_KEYS
+from pipeline.rules.register.payloads import LINE_KEYS, LINK_KEYS, OUTLINE, PAYLOAD_KEYS
 from pipeline.rules.register.replay import Key, RegisterState, replay
 from pipeline.schema.codes import CodeTable
 from pipeline.schema.events import EVENT_LABELS, Event, EventKind
@@ -30,6 +30,7 @@ CODE_TABLES = {
     "primary_kind": "violation_kind",
     "flags": "flag",
     "source": "patch_source",
+    "lineage_relation": "lineage_relation",
     "source_group": "source_group",
     "theme": "theme",
     "rectification": "case_outcome",
@@ -53,6 +54,7 @@ OTHER_LABELS = {
     "reason": "裁决理由",
     "reverses_key": "冲销凭证",
     "lines": "分录",
+    "links": "前期图斑",
     "received": "收到",
     "accepted": "接收",
     "rejected": "退回",
@@ -213,7 +215,9 @@ def _shown(name: str, value: Any, codes: Mapping[str, CodeTable]) -> str:
     if isinstance(value, list):
         return "、".join(_shown(name, item, codes) for item in value) or "（无）"
     if isinstance(value, dict):
-        return " ".join(_shown(key, value[key], codes) for key in LINE_KEYS if key in value)
+        keys = (*LINE_KEYS, *LINK_KEYS)
+        shown = (_shown(key, value[key], codes) for key in keys if value.get(key) is not None)
+        return " ".join(shown)
     if isinstance(value, bool):
         return "是" if value else "否"
     if name.endswith("_mu100"):

@@ -23,6 +23,7 @@ from pipeline.io.code_digest import code_digest
 from pipeline.io.digests import DigestCache, FileDigest, digest_tree
 from pipeline.io.kept import keep_edits
 from pipeline.io.manifest import (
+    InputRecord,
     ManifestHead,
     StageManifest,
     differences,
@@ -74,7 +75,7 @@ def plan_stage(stage: Stage, run: RunConfig, paths: RunPaths, cache: DigestCache
     missing = [name for name, path in inputs.items() if not path.is_file()]
     if missing:
         return Plan(stage, tuple(f"输入 {name} 尚不存在。" for name in missing), manifest)
-    reasons = differences(_head(stage, run, inputs, cache), manifest)
+    reasons = differences(_head(stage, run, paths, cache), manifest)
     broken = [
         f"{finding.what}（{Path(finding.where).name}）"
         for finding in verify_stage(stage, paths, manifest, cache)
@@ -95,7 +96,6 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
     # pandas takes most of a second to import; the kernels leave Python idle meanwhile.
     threading.Thread(target=importlib.import_module, args=(TABLES_MODULE,), daemon=True).start()
     close_handles()
-    inputs = stage.inputs(context.run, paths)
     kept: tuple[Finding, ...] = ()
     if stage.keeps_edits and plan.manifest is not None:
         kept = _keep_edits(stage, paths, plan.manifest.outputs, cache)
@@ -105,7 +105,7 @@ def run_stage(stage: Stage, context: StageContext, cache: DigestCache) -> Outcom
             for name in (*stage.also_writes, stage.name)
         }
         # Hashing hundreds of megabytes goes on beside the stage's own start.
-        head = beside.submit(_head, stage, context.run, inputs, cache)
+        head = beside.submit(_head, stage, context.run, paths, cache)
         report = importlib.import_module(stage.module).run(
             replace(context, paths=paths.writing(folders))
         )
@@ -158,12 +158,11 @@ def run_stages(names: tuple[str, ...], context: StageContext) -> list[Outcome]:
     return [run_stage(stage_by_name(name), context, cache) for name in names]
 
 
-def _head(
-    stage: Stage, run: RunConfig, inputs: Mapping[str, Path], cache: DigestCache
-) -> ManifestHead:
+def _head(stage: Stage, run: RunConfig, paths: RunPaths, cache: DigestCache) -> ManifestHead:
+    views = {name: InputRecord(seen, 0) for name, seen in stage.views(run, paths).items()}
     return ManifestHead(
         stage=stage.name,
-        inputs=record_inputs(inputs, cache),
+        inputs=record_inputs(stage.inputs(run, paths), cache) | views,
         settings=stage.settings(run),
         rules=load_rules(RULES_DIR).digest() if stage.uses_rules else None,
         code=code_digest(stage.module),

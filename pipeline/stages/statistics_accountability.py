@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal
 
 from pipeline.config.models import RunConfig
-from pipeline.delivery.tables.clocks import clocks_table
+from pipeline.delivery.tables.clocks import STATES, clocks_table
 from pipeline.delivery.tables.layout import DETECTED, ISSUED, OUTSIDE, OUTSIDE_ZH, Frame, Unit
 from pipeline.delivery.tables.ratio import RatioLine, ratio_table
 from pipeline.delivery.tables.table import Table
@@ -22,7 +22,7 @@ from pipeline.rules.books.accountability import (
     talk_lines,
     talk_rules,
 )
-from pipeline.rules.books.clocks import CLOCKS, clock_rules, obligations
+from pipeline.rules.books.clocks import CLOCKS, Obligation, clock_rules, obligations
 from pipeline.rules.books.recognised import is_violation
 from pipeline.rules.books.rectification import concealment
 from pipeline.rules.books.row_values import unit_of
@@ -36,7 +36,7 @@ DENOMINATORS = {
 
 def ratio_of(run: RunConfig, books: Books, frame: Frame) -> Table:
     """T06: the county and every township, this period and the check year."""
-    threshold = books.rules.at(RATIO_RULE, books.on).number()
+    rule = books.rules.at(RATIO_RULE, books.on)
     is_full_year = run.closes_on is not None and run.closes_on >= datetime.date(
         books.check_year, 12, 31
     )
@@ -46,10 +46,10 @@ def ratio_of(run: RunConfig, books: Books, frame: Frame) -> Table:
     ) -> tuple[Decimal | None, str]:
         is_annual = is_full_year and line.period == "year"
         unit: Literal["county", "township"] = "county" if line.is_county else "township"
-        found = ratio(numerator_m2, denominator_mu, threshold, unit, is_annual)
+        found = ratio(numerator_m2, denominator_mu, rule, unit, is_annual)
         return found.percent, found.reading
 
-    return ratio_table(_ratio_lines(books, frame), read, threshold, RATIO_RULE)
+    return ratio_table(_ratio_lines(books, frame), read, rule.number(), RATIO_RULE)
 
 
 def _ratio_lines(books: Books, frame: Frame) -> Iterator[RatioLine]:
@@ -154,7 +154,40 @@ def _talk_amounts(row: Record, measure: str) -> tuple[int | None, float | None]:
 def clocks_of(run: RunConfig, books: Books, frame: Frame, assumptions: tuple[str, ...]) -> Table:
     """T10; `assumptions` are the lines to print for the rules used."""
     rules = clock_rules(books.rules, books.on)
-    duties = obligations(books.patches, books.cases, books.case_patches, run.closes_on, rules)
-    return clocks_table(
-        frame, [asdict(duty) for duty in duties], CLOCKS, assumptions, rules.rule_ids
-    )
+    duties = [asdict(duty) for duty in duties_of(run, books)]
+    return clocks_table(frame, duties, CLOCKS, assumptions, rules.rule_ids)
+
+
+def duties_of(run: RunConfig, books: Books) -> tuple[Obligation, ...]:
+    """What has to be done for every patch, by which day."""
+    rules = clock_rules(books.rules, books.on)
+    return obligations(books.patches, books.cases, books.case_patches, run.closes_on, rules)
+
+
+def clock_rows(run: RunConfig, books: Books) -> list[Record]:
+    """The same as rows of `CLOCKS_TABLE`."""
+    return [
+        {
+            "patch_id": duty.patch_id,
+            "township_code": duty.unit_code,
+            "source_group": duty.source_group,
+            "clock_zh": CLOCKS[duty.clock],
+            "clock_start_date": _iso(duty.start_date),
+            "clock_due_date": _iso(duty.due_date),
+            "clock_done_date": _iso(duty.done_date),
+            "clock_state_zh": STATES[duty.state],
+        }
+        for duty in duties_of(run, books)
+    ]
+
+
+def next_due(run: RunConfig, books: Books) -> dict[str, tuple[str, str]]:
+    """By patch: what is due next of what is open, and when."""
+    is_open = [duty for duty in duties_of(run, books) if duty.state.startswith("open")]
+    order = list(CLOCKS)
+    is_open.sort(key=lambda duty: (str(duty.due_date), order.index(duty.clock)), reverse=True)
+    return {duty.patch_id: (CLOCKS[duty.clock], str(duty.due_date)) for duty in is_open}
+
+
+def _iso(date: datetime.date | None) -> str | None:
+    return None if date is None else date.isoformat()

@@ -17,8 +17,9 @@ from pipeline.delivery.delivered import Vocabulary
 from pipeline.delivery.isolation import Township, find_townships
 from pipeline.errors import Finding, InputError
 from pipeline.io.vectors import read_layer
-from pipeline.rules.books.recognised import count_areas, is_violation, year_union
+from pipeline.rules.books.recognised import count_areas, is_violation
 from pipeline.rules.books.rectification import Outcome, patch_outcomes
+from pipeline.rules.books.year_union import year_union
 from pipeline.rules.parameters import RuleSet
 from pipeline.schema.book_layers import YEAR_PATCHES
 from pipeline.schema.layer import LayerSpec
@@ -29,6 +30,7 @@ from pipeline.schema.register_layers import (
     CLOSED_PATCHES,
     COUNTY_INPUTS,
     LEDGER,
+    LINEAGE,
     REGISTERED,
     SURVEYS,
 )
@@ -61,7 +63,7 @@ class Books:
     withdrawn: int
     outcomes: Mapping[str, Outcome]
     year_patches: list[Record]
-    """Signed violations of the check year, one row per lineage, as rows of `YEAR_PATCHES`."""
+    """Signed violations of the check year, every piece of land once, as rows of `YEAR_PATCHES`."""
     cases: list[Record]
     case_patches: list[Record]
     county_inputs: list[Record]
@@ -109,7 +111,7 @@ def read_books(context: StageContext) -> Books:
         outcomes=outcomes,
         year_patches=[
             {name: row[name] for name in YEAR_PATCHES.fields}
-            for row in year_union(closed, year, order)
+            for row in year_union(closed, year, order, _table(context, LINEAGE))
             if is_violation(row)
         ],
         cases=[row for row in cases if row["run"] == run.run],

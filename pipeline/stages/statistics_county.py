@@ -13,7 +13,8 @@ from pipeline.delivery.delivered import parts_table
 from pipeline.delivery.projects import Project, project_text
 from pipeline.io.packages import write_project
 from pipeline.io.vectors import read_layer
-from pipeline.schema.book_layers import YEAR_PATCHES
+from pipeline.patches.survey import outline_differences
+from pipeline.schema.book_layers import CLOCKS_TABLE, SURVEY_DIFFERENCES, YEAR_PATCHES
 from pipeline.schema.delivered import DELIVERED_PARTS
 from pipeline.schema.fields import FIELDS
 from pipeline.schema.layer import LayerSpec
@@ -31,6 +32,7 @@ from pipeline.stages.collect_surveys import survey_parts
 from pipeline.stages.context import StageContext
 from pipeline.stages.delivered_files import project_layers, write_styled_layers
 from pipeline.stages.package_material import stamp_of
+from pipeline.stages.statistics_accountability import clock_rows
 from pipeline.stages.statistics_books import Books, Record
 
 TITLE_ZH = "卫片执法统计成果"
@@ -55,6 +57,7 @@ def write_county(context: StageContext, books: Books) -> gpd.GeoDataFrame:
     layers: dict[LayerSpec, pd.DataFrame] = {
         CLOSED_PATCHES: patches,
         SURVEYS: books.surveys,
+        SURVEY_DIFFERENCES: outline_differences(books.surveys, patches),
         DELIVERED_PARTS: parts,
         CLOSED_TOWNSHIPS: books.townships,
         CASES: as_table(books.cases, CASES),
@@ -62,6 +65,7 @@ def write_county(context: StageContext, books: Books) -> gpd.GeoDataFrame:
         COUNTY_INPUTS: as_table(books.county_inputs, COUNTY_INPUTS),
         LEDGER: as_table(books.ledger, LEDGER),
         YEAR_PATCHES: as_table(books.year_patches, YEAR_PATCHES),
+        CLOCKS_TABLE: as_table(clock_rows(context.run, books), CLOCKS_TABLE),
     }
     styles = book_styles(tuple(layers), books.vocabulary)
     write_styled_layers(path, layers, styles, books.crs.to_wkt(), stamp_of(context.run))

@@ -18,7 +18,12 @@ from pipeline.rules.books.quota_rules import quota_rules
 from pipeline.rules.books.rectification import case_rows
 from pipeline.schema.register_layers import CLOSED_TOWNSHIPS
 from pipeline.stages.context import StageContext
-from pipeline.stages.statistics_accountability import clocks_of, ratio_of, talks_of
+from pipeline.stages.statistics_accountability import (
+    clocks_of,
+    next_due,
+    ratio_of,
+    talks_of,
+)
 from pipeline.stages.statistics_books import Books, records
 from pipeline.stages.statistics_quota import quota_books
 
@@ -29,7 +34,9 @@ def all_tables(context: StageContext, books: Books) -> list[Table]:
     townships = records(books.townships, CLOSED_TOWNSHIPS)
     cases = case_rows(books.patches, books.cases, books.case_patches, context.run.closes_on)
     used = assumption_lines(books, quota_rules(books.rules, books.on).rule_ids)
-    clocks = assumption_lines(books, clock_rules(books.rules, books.on).rule_ids)
+    clock_ids = clock_rules(books.rules, books.on).rule_ids
+    clocks = assumption_lines(books, clock_ids)
+    due = next_due(context.run, books)
 
     def assumed(rule_id: str) -> tuple[str, ...]:
         return assumption_lines(books, [rule_id])
@@ -44,7 +51,7 @@ def all_tables(context: StageContext, books: Books) -> list[Table]:
         talks_of(books, frame),
         clocks_of(context.run, books, frame, clocks),
         observed_table(frame, townships, books.patches),
-        list_table(frame, books.patches, books.labels, assumed),
+        list_table(frame, books.patches, books.labels, assumed, due, clock_ids),
     ]
 
 

@@ -68,10 +68,16 @@ def _rule(rule: RuleInForce) -> dict[str, Any]:
         "rule_title": rule.parameter.title_zh,
         "rule_value": value_text(rule.value),
         "since_date": rule.since.isoformat(),
-        "reference_zh": " ".join(filter(None, (reference.title, reference.article))),
+        "reference_zh": " ".join(filter(None, (_cited(reference.title), reference.article))),
         "doc_no": reference.doc_no,
         "is_assumption": rule.parameter.is_assumption,
     }
+
+
+def _cited(title: str) -> str:
+    """The name of a document between its marks; a rule without a document says so as it is."""
+    is_document = not title.startswith("示例口径") and "《" not in title
+    return f"《{title}》" if is_document else title
 
 
 def _inputs(paths: RunPaths) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,7 +14,6 @@ from pipeline.delivery.delivered import (
     Screened,
     parts_table,
     township_table,
-    verify_table,
 )
 from pipeline.delivery.forms import SCHEMA_VERSION, register
 from pipeline.delivery.isolation import (
@@ -26,6 +25,7 @@ from pipeline.delivery.isolation import (
 from pipeline.delivery.kml import kml_text
 from pipeline.delivery.projects import Project, project_text
 from pipeline.delivery.readme import PackageSeen, hidden_villages, package_readme
+from pipeline.delivery.route import csv_rows, plan_lines, plan_notes, plan_sheet
 from pipeline.errors import Finding
 from pipeline.io.atomic import replace_bytes, replace_text
 from pipeline.io.cogs import window_of, write_clip
@@ -36,8 +36,16 @@ from pipeline.io.packages import (
     write_text_file,
     zip_folder,
 )
+from pipeline.io.point_table import write_table
 from pipeline.io.workbooks import write_workbook
-from pipeline.schema.delivered import DELIVERED_PARTS, TOWNSHIP, VERIFY, reference_spec
+from pipeline.schema.delivered import (
+    DELIVERED_PARTS,
+    ROUTE,
+    STOPS,
+    TOWNSHIP,
+    VERIFY,
+    reference_spec,
+)
 from pipeline.schema.layer import LayerSpec
 from pipeline.stages.card_pages import CardJob, press_cards
 from pipeline.stages.card_press import CardPress, Pressed
@@ -50,6 +58,7 @@ from pipeline.stages.delivered_files import (
 )
 from pipeline.stages.observed import by_code, villages_of
 from pipeline.stages.package_material import Material, heading, stamp_of
+from pipeline.stages.visits import Visits
 
 TITLE_ZH = "卫片执法核查包"
 
@@ -64,6 +73,10 @@ class Order:
     identity: str
     """Package id."""
     folder: Path
+    table: gpd.GeoDataFrame
+    """Its VERIFY layer."""
+    visits: Visits
+    """In which order it visits them."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +96,18 @@ def begin_package(
     folder.mkdir(parents=True, exist_ok=True)
     lines = heading(context.run, township.name, order.identity)
     lines["due"] = _common_due(order.screened.patches)
-    table = verify_table(order.screened, township, material.vocabulary, order.identity)
+    table, plan = order.table, order.visits.plan
     visible = visible_area(township, table.geometry.to_numpy(), settings.buffer_m)
     references = _references(material, township, table.geometry.to_numpy(), visible)
-    job = CardJob(township, order.screened, references, visible)
+    job = CardJob(township, order.screened, references, visible, plan)
     cards = press_cards(context, material, job, press)
     title = f"{lines['county']}{township.name} {TITLE_ZH}"
-    _write_map(context, material, order, table, references, title)
+    _write_map(context, material, order, references, title)
     buffer_m = settings.buffer_m
+    sheet = plan_sheet(plan, table, material.vocabulary, f"{township.name}核查路线")
     workbook = register(table, material.vocabulary, lines, buffer_m)
-    write_workbook(folder / "register.xlsx", workbook)
+    write_workbook(folder / "register.xlsx", replace(workbook, lists=[*workbook.lists, sheet]))
+    write_table(folder / "route.csv", *csv_rows(sheet))
     labels = material.vocabulary.labels("suspected_class")
     kml = kml_text(table, labels, title, outlines=settings.kml_outlines)
     replace_text(folder / "patches.kml", kml)
@@ -101,7 +116,9 @@ def begin_package(
         float(observed[township.code]["observed_ratio"]),
         hidden_villages(villages_of(township, observed)),
     )
-    write_text_file(folder / "readme.txt", package_readme(lines, len(table), buffer_m, seen))
+    routed = [*plan_notes(plan), *plan_lines(plan)]
+    text = package_readme(lines, len(table), buffer_m, seen, routed)
+    write_text_file(folder / "readme.txt", text)
     return Begun(order, cards, {"patches": len(table), "parts": len(order.screened.parts)})
 
 
@@ -127,14 +144,15 @@ def _write_map(
     context: StageContext,
     material: Material,
     order: Order,
-    table: gpd.GeoDataFrame,
     references: Mapping[str, gpd.GeoDataFrame],
     title: str,
 ) -> None:
     """Layers, images and the project that shows them."""
-    township, folder = order.township, order.folder
+    township, folder, table = order.township, order.folder, order.table
     layers: dict[LayerSpec, gpd.GeoDataFrame] = {
         VERIFY: table,
+        STOPS: order.visits.stops,
+        ROUTE: order.visits.route,
         DELIVERED_PARTS: parts_table(order.screened.parts, township),
         TOWNSHIP: township_table((township,), material.crs),
         **{reference_spec(name): layer for name, layer in references.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from pipeline.io.manifest import read_manifest, verify_outputs
 from pipeline.io.reports import read_json
 from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER, RunPaths
 from pipeline.io.vectors import stream_records
-from pipeline.schema.layers import DROPPED, OVERLAID, PARTS, PATCHES
+from pipeline.schema.layers import DROPPED, GAPS_OVERLAPS, OVERLAID, PARTS, PATCHES
 from pipeline.stages.catalogue import STAGES, Stage
 from pipeline.stages.runner import verify_stage
 from pipeline.stages.verify_books import verify_books
@@ -184,8 +185,13 @@ def verify_overlay_sums(overlay: Path, patches: Path) -> list[Finding]:
         for record in stream_records(patches, PATCHES.name)
     }
     parts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    area_of_part: dict[str, float] = {}
+    uncovered: defaultdict[str, float] = defaultdict(float)
     for record in stream_records(overlay, PARTS.name):
         row = record.properties
+        area_of_part[row["part_id"]] = row["area_m2"]
+        if row["land_use_id"] is None:
+            uncovered[row["patch_id"]] += row["area_m2"]
         sums = parts[row["patch_id"]]
         sums["area_mu100"] += row["area_mu100"]
         for column in ("area_m2", *_columns_of(row)):
@@ -195,22 +201,53 @@ def verify_overlay_sums(overlay: Path, patches: Path) -> list[Finding]:
     findings: list[Finding] = []
     for record in stream_records(overlay, OVERLAID.name):
         row = record.properties
-        sums = parts.pop(row["patch_id"], Counter())
         if extracted.pop(row["patch_id"], None) != row["area_m2"]:
             what = f"图斑 {row['patch_id']} 与提取的图斑不是同一个，或面积不同。"
             findings.append(_broken(overlay, what, row["area_m2"]))
-        for column in ("area_m2", *PART_SUMS, "area_mu100"):
-            if row[column] is not None and abs(row[column] - sums[column]) > PARTS_TOLERANCE_M2:
-                what = f"图斑 {row['patch_id']} 的 {column} 与分块之和不符。"
-                findings.append(_broken(overlay, what, f"{row[column]}，分块之和 {sums[column]}"))
-        addends = [row[column] for column in LAND_COLUMNS]
-        if None not in addends and abs(sum(addends) - row["area_m2"]) > PARTS_TOLERANCE_M2:
-            what = f"图斑 {row['patch_id']} 的五类地类面积之和与图斑面积不符。"
-            findings.append(_broken(overlay, what, sum(addends)))
+        findings += _verify_patch(overlay, row, parts.pop(row["patch_id"], Counter()))
+        if row["unclassified_m2"] is None:  # no land-use layer: no gap of it is said
+            uncovered.pop(row["patch_id"], None)
+    findings += _verify_gaps_overlaps(overlay, area_of_part, uncovered)
     for patch_id in parts:
         findings.append(_broken(overlay, f"分块所属的图斑 {patch_id} 不存在。", patch_id))
     for patch_id in extracted:
         findings.append(_broken(overlay, f"提取的图斑 {patch_id} 没有套合结果。", patch_id))
+    return findings
+
+
+def _verify_patch(overlay: Path, row: Mapping[str, Any], sums: Counter[str]) -> list[Finding]:
+    """One patch against the sums of its parts."""
+    findings: list[Finding] = []
+    for column in ("area_m2", *PART_SUMS, "area_mu100"):
+        if row[column] is not None and abs(row[column] - sums[column]) > PARTS_TOLERANCE_M2:
+            what = f"图斑 {row['patch_id']} 的 {column} 与分块之和不符。"
+            findings.append(_broken(overlay, what, f"{row[column]}，分块之和 {sums[column]}"))
+    addends = [row[column] for column in LAND_COLUMNS]
+    if None not in addends and abs(sum(addends) - row["area_m2"]) > PARTS_TOLERANCE_M2:
+        what = f"图斑 {row['patch_id']} 的五类地类面积之和与图斑面积不符。"
+        findings.append(_broken(overlay, what, sum(addends)))
+    return findings
+
+
+def _verify_gaps_overlaps(
+    overlay: Path, area_of_part: Mapping[str, float], uncovered: Mapping[str, float]
+) -> list[Finding]:
+    """Rows of gaps and overlaps against the parts they name; `uncovered` land use by patch."""
+    findings: list[Finding] = []
+    gaps: defaultdict[str, float] = defaultdict(float)
+    for record in stream_records(overlay, GAPS_OVERLAPS.name):
+        row = record.properties
+        where = f"图斑 {row['patch_id']} 第 {row['cover_no']} 处空缺或重叠"
+        total = sum(area_of_part.get(part, 0.0) for part in json.loads(row["part_ids"]))
+        if abs(total - row["area_m2"]) > PARTS_TOLERANCE_M2:
+            value = f"{row['area_m2']}，分块之和 {total}"
+            findings.append(_broken(overlay, f"{where}的面积与所含分块之和不符。", value))
+        if row["layer_name"] == "land_use" and row["cover_state"] == "gap":
+            gaps[row["patch_id"]] += row["area_m2"]
+    for patch_id, area in uncovered.items():
+        if abs(gaps[patch_id] - area) > PARTS_TOLERANCE_M2:
+            value = f"{gaps[patch_id]}，未覆盖的分块之和 {area}"
+            findings.append(_broken(overlay, f"图斑 {patch_id} 的地类空缺与分块不符。", value))
     return findings
 
 

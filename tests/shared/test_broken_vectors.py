@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 import shapely
 
+from pipeline.config.models import LayerSource
 from pipeline.errors import CODES, InputError
 from pipeline.io.dbf import read_dbf
 from pipeline.io.reference import SourceRequest, read_source
 from pipeline.patches.layer_checks import make_usable
 from pipeline.patches.layer_crs import robust_bounds
+from pipeline.schema.problems import findings_rows
+from pipeline.schema.reference import REFERENCE_LAYERS
+from pipeline.stages.intake import _load_codes
+from pipeline.stages.intake_layers import take_layer
 from tests.factories import ROOT
+from tests.zoo_county import FRAME
 
 DATA = ROOT.parent / "shared" / "data" / "broken_vectors"
 pytestmark = [
@@ -66,11 +72,31 @@ def test_how_many_of_each() -> None:
     assert set(outcome) == {
         "read",
         "E-FILE-REFUSED",
-        "E-FILE-MISSING",
+        "E-FILE-PART",
         "E-FILE-UNREADABLE",
         "E-LAYER-MISSING",
         "E-LAYER-FIELD",
     }
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_intake_ends_in_findings_or_a_clean_layer(path: Path) -> None:
+    """The whole way: place, repair, fields, as polygons, lines and points of a county."""
+    source = LayerSource(path=str(path), fields={"x": "x", "y": "y"})
+    for name in ("nature_reserve", "patrol_tracks", "leads"):
+        given = source if name == "leads" else LayerSource(path=str(path))
+        layer, facts, problems = take_layer(REFERENCE_LAYERS[name], [given], FRAME, _load_codes())
+        assert layer is not None or any(p.is_blocking for p in problems)
+        assert all(p.what and p.advice and p.file for p in problems)
+        assert all(str(DATA) not in "".join(findings_rows([p])[0]) for p in problems)
+        if layer is not None and not any(p.is_blocking for p in problems):
+            assert len(layer.table) == facts.n_features
+            told = {p.code for p in problems}
+            # Nothing is left out without a word.
+            assert facts.n_left_out == 0 or told & {
+                f"N-GEOMETRY-{k}" for k in ("NONE", "KIND", "LOST")
+            }
+            assert np.isfinite(shapely.get_coordinates(layer.table.geometry.to_numpy())).all()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ COLUMNS = (
     Column("is_closed", "是否结案", width=6.0),
     Column("rectification", "整改（已验收）", width=10.0),
     Column("transfer", "移送核对", width=16.0),
+    Column("clock", "下一时限", width=10.0),
+    Column("clock_due", "到期日", width=11.0),
     Column("remark", "备注", width=20.0),
 )
 
@@ -66,15 +68,24 @@ def list_table(
     patches: Sequence[Patch],
     labels: Labels,
     assumption: Callable[[str], tuple[str, ...]],
+    next_due: Mapping[str, tuple[str, str]],
+    clock_rules: tuple[str, ...],
 ) -> Table:
-    """T12: every patch that was issued or sent out; `labels` by code table."""
+    """T12: every patch that was issued or sent out; `labels` by code table.
+
+    `next_due`: by patch what is due next, and when, by the `clock_rules`.
+    """
     listed = sorted(
         (patch for patch in patches if patch["is_sent"] or patch["source_group"] == "issued"),
         key=_order,
     )
     names = {unit.code: unit.name for unit in frame.units}
-    assumptions = tuple(line for rule in TRANSFER_RULES for line in assumption(rule))
-    rows = [_row(number, patch, names, labels) for number, patch in enumerate(listed, start=1)]
+    rule_ids = (*TRANSFER_RULES, *clock_rules)
+    assumptions = tuple(line for rule in rule_ids for line in assumption(rule))
+    rows: list[Row] = [
+        {**_row(number, patch, names, labels), **_next_due(next_due.get(patch["patch_id"]))}
+        for number, patch in enumerate(listed, start=1)
+    ]
     totals = add_totals(list(_items(listed)))
     return Table(
         "T12",
@@ -108,12 +119,12 @@ def list_table(
         assumptions,
         (
             "列出全部下发图斑和下发乡镇核查的自主提取图斑。疑似分类是线索，判定以县局签署为准。",
-            "移送核对只是提示，毁坏程度须经鉴定。",
+            "移送核对只是提示，毁坏程度须经鉴定。下一时限为尚未完成的各项中到期最早的，未定截止日期的不列。",
             COUNTED_ZH,
             OF_WHICH_ZH,
             SUMS_ZH,
         ),
-        rule_ids=TRANSFER_RULES,
+        rule_ids=rule_ids,
     )
 
 
@@ -156,6 +167,11 @@ def _row(number: int, patch: Patch, names: Mapping[str, str], labels: Labels) ->
         "transfer": "、".join(labels["flag"][flag] for flag in flags) or None,
         "remark": patch["remark"],
     }
+
+
+def _next_due(due: tuple[str, str] | None) -> dict[str, Cell]:
+    clock, date = due or (None, None)
+    return {"clock": clock, "clock_due": date}
 
 
 def _areas(patch: Patch, kind: str) -> dict[str, Cell]:
