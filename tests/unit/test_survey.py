@@ -192,9 +192,9 @@ def test_a_stated_area_that_is_not_the_boundarys_is_told(
 
 
 def test_survey_and_image_outlines_stand_beside_each_other() -> None:
-    """Survey 0–50 × 0–50 against image 10–60 × 0–50, and one that lies on its patch exactly."""
+    """Survey 0–50 × 0–50 against image 10–70 × 0–50, and one that lies on its patch exactly."""
     table = surveys(square(0, 0, 50), square(100, 0, 20))
-    images = patch_table([square(10, 0, 50), square(100, 0, 20), square(300, 0, 5)])
+    images = patch_table([square(10, 0, 60, 50), square(100, 0, 20), square(300, 0, 5)])
     rows = outline_differences(table, images)
     assert check_table(rows, SURVEY_DIFFERENCES, "对照") == []
     first, second = (f"379999ZJ24{n:06d}" for n in (1, 2))
@@ -204,7 +204,7 @@ def test_survey_and_image_outlines_stand_beside_each_other() -> None:
     ]  # fmt: skip
     assert found[first, "common"] == pytest.approx(area_m2(square(10, 0, 40, 50)), rel=1e-9)
     assert found[first, "survey_only"] == pytest.approx(area_m2(square(0, 0, 10, 50)), rel=1e-9)
-    assert found[first, "image_only"] == pytest.approx(area_m2(square(50, 0, 10, 50)), rel=1e-9)
+    assert found[first, "image_only"] == pytest.approx(area_m2(square(50, 0, 20, 50)), rel=1e-9)
     both = found[first, "common"] + found[first, "image_only"]
     assert both == pytest.approx(images["area_m2"].iloc[0], rel=1e-9)
 
