@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 
 from pipeline.config.load import RULES_DIR, load_rules
+from pipeline.errors import Finding, RuleError
 from pipeline.patches.survey import SurveyLayers, partition_surveys
 from pipeline.patches.survey_outline import SurveyLimits
 from pipeline.patches.survey_reading import Returned, SurveyMaterial
@@ -35,22 +36,31 @@ __all__ = [
 ]
 
 LIMIT_RULES = {
-    "max_distance_m": "survey.max_distance",
-    "min_overlap_ratio": "survey.min_overlap_ratio",
-    "max_area_ratio": "survey.max_area_ratio",
-    "min_area_m2": "survey.min_area",
-    "max_repair_m2": "survey.max_repair_area",
-    "max_shared_m2": "survey.max_shared_area",
-    "max_area_difference_ratio": "survey.max_area_difference_ratio",
+    "max_distance_m": ("survey.max_distance", "<="),
+    "min_overlap_ratio": ("survey.min_overlap_ratio", ">="),
+    "max_area_ratio": ("survey.max_area_ratio", "<="),
+    "min_area_m2": ("survey.min_area", ">="),
+    "max_repair_m2": ("survey.max_repair_area", "<="),
+    "max_shared_m2": ("survey.max_shared_area", "<="),
+    "max_area_difference_ratio": ("survey.max_area_difference_ratio", "<="),
 }
-"""Limit → rule."""
+"""Limit → rule, and how a boundary is compared with it."""
 
 
 def survey_limits(rules: RuleSet, on: datetime.date) -> SurveyLimits:
-    """The rules `survey.*` in force on a date."""
-    return SurveyLimits(
-        **{name: float(rules.at(rule, on).number()) for name, rule in LIMIT_RULES.items()}
-    )
+    """The rules `survey.*` in force on a date. `RuleError` if one is missing, or if it states a
+    comparison that surveys are not judged by."""
+    return SurveyLimits(**{name: _limit(rules, on, *told) for name, told in LIMIT_RULES.items()})
+
+
+def _limit(rules: RuleSet, on: datetime.date, rule_id: str, comparison: str) -> float:
+    rule = rules.at(rule_id, on)
+    stated = rule.parameter.comparison
+    if stated != comparison:
+        what = f"规则“{rule_id}”写的比较方式，程序核对实测界址时没有采用。"
+        advice = "改回允许的写法；要改变比较方式，须同时修改程序。"
+        raise RuleError(Finding("E-RULE-VALUE", what, "", str(stated), comparison, advice))
+    return float(rule.number())
 
 
 def survey_material(
