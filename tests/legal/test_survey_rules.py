@@ -30,7 +30,9 @@ from tests.survey_factory import normal
 
 FIRST_DAY = datetime.date(2019, 5, 1)
 DAY = datetime.timedelta(days=1)
-CASES: list[dict[str, Any]] = YAML(typ="safe").load(Path(__file__).with_name("survey.yaml"))
+CASES: list[dict[str, Any]] = YAML(typ="safe").load(
+    Path(__file__).parent / "survey" / "limits.yaml"
+)
 SURVEY_RULES = [rule for rule in RULES.parameters if rule.id.startswith("survey.")]
 
 
