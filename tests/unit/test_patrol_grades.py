@@ -14,7 +14,7 @@ import shapely
 
 from pipeline.config import load as config_load
 from pipeline.config.load import PROFILES_DIR, RULES_DIR, load_rules
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RuleError
 from pipeline.patches.covering import PatchDates, as_days, prepare_layer
 from pipeline.patches.overlay import OVERLAY_LAYERS, overlay_patches
 from pipeline.patches.patrol_grades import Grading, cut_outlines
@@ -214,6 +214,13 @@ def test_widths_just_reached_and_just_not(
     assert row["patrol_grade_basis"] == f"{zone_zh}（示例口径，待上级文件确认）"
     assert graded(profile, beside(what, width - 0.0049), widths)["patrol_grade"] == beyond
     assert graded(profile, beside(what, width + 1.0), widths)["patrol_grade"] == beyond
+
+
+@pytest.mark.parametrize("rule", WIDTHS)
+def test_a_width_starts_on_its_day(rule: str) -> None:
+    assert float(RULES.at(rule, on_day("2019-05-01")).number()) == WIDTHS[rule]
+    with pytest.raises(RuleError):
+        RULES.at(rule, on_day("2019-04-30"))
 
 
 def on_day(text: str) -> Any:
