@@ -254,26 +254,13 @@ def find_components(mask: NDArray[np.uint8]) -> Components:
     return builder.finish()
 
 
-@njit(nogil=True, cache=True)
-def _burn_runs(
-    index: RowIndex, origin: tuple[int, int], out: NDArray[np.uint8], value: int
-) -> None:
-    """Set the pixels of `out` `(y, x)`, whose first pixel is at `origin` (row, col), to `value`."""
-    row0, col0 = origin
-    for row in range(out.shape[0]):
-        for run in range(index.row_offsets[row0 + row], index.row_offsets[row0 + row + 1]):
-            begin = max(index.runs[1, run] - col0, 0)
-            for col in range(begin, min(index.runs[2, run] - col0, out.shape[1])):
-                out[row, col] = value
-
-
 def burn(components: Components, window: PixelWindow, out: NDArray[np.uint8], value: int) -> None:
     """Write `value` into `out` `(y, x)`, which covers `window`, wherever a component lies.
 
     All other pixels of `out` stay as they are. `window` must lie inside the mask.
     """
-    _require_covering(components, window, out)
-    _burn_runs(components.by_row, (window.row0, window.col0), out, value)
+    everywhere = np.zeros(len(components), np.uint8)
+    burn_from(components, window, out, out, everywhere, (value, value))
 
 
 @njit(nogil=True, cache=True)

@@ -14,9 +14,6 @@ from pydantic import Field
 
 from pipeline.schema.model import Frozen
 
-FULL = 255
-"""Stored probability 1."""
-
 IN_CHANGE_SHARE = 0.5
 """From this share of an object inside the change mask on, it is part of that change."""
 
@@ -56,15 +53,14 @@ def is_construction(
 
 def outline_levels(
     weight_m2: NDArray[np.float64], area_m2: NDArray[np.float64], params: ConstructionWeightParams
-) -> NDArray[np.uint8]:
-    """Stored probability at which each object `(object,)` ends, 0-255.
+) -> NDArray[np.float64]:
+    """Probability at which each object `(object,)` ends.
 
     A sure object ends where its probability has fallen from near 1 to about two thirds, a faint one
     keeps all its pixels: at one level for all, sure objects carry a rim of mixed pixels (on
     generated counties a quarter too large at 1,000 m², half at 400).
     """
-    mean = weight_m2 / area_m2
-    return np.floor(np.clip(mean * params.outline_share, 0, 1) * FULL).astype(np.uint8)
+    return np.clip(weight_m2 / area_m2 * params.outline_share, 0, 1)
 
 
 def is_unchanged(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.change.construction import BUILT
+from pipeline.change.construction import BUILT, FULL
 from pipeline.change.extraction import MaskJob, mask_tile, planes_tile
 from pipeline.change.linear import SCORE_MAX
 from pipeline.grid import Grid, PixelWindow, tiles
@@ -29,7 +29,6 @@ from pipeline.patches.components import (
     burn_from,
 )
 from pipeline.patches.construction import (
-    FULL,
     IN_CHANGE_SHARE,
     is_construction,
     is_unchanged,
@@ -79,7 +78,7 @@ def find_objects(context: StageContext, grid: Grid) -> ClassedComponents:
     builder = ClassedBuilder(grid.width)
     faint, likely = (judged.classes == value for value in (FAINT, LIKELY))
     faint_ones, likely_ones = masks.built.select(faint), masks.built.select(likely)
-    for window, changed, planes in _with_planes(context, grid, masks, "提取：勾绘对象"):
+    for window, changed, planes in _with_planes(context, grid, masks, ("built",)):
         mask = changed * np.uint8(of_change)
         burn(masks.lost, window, mask, OTHER)
         burn(faint_ones, window, mask, FAINT)
@@ -99,16 +98,16 @@ class _Judged:
 
 
 def _with_planes(
-    context: StageContext, grid: Grid, masks: _Masks, label: str
+    context: StageContext, grid: Grid, masks: _Masks, names: tuple[str, ...]
 ) -> Iterator[tuple[PixelWindow, NDArray[np.uint8], dict[str, NDArray[Any]]]]:
-    """Strip by strip the change mask (0, 1) and the stored `built` and `score`."""
-    sources = {
+    """Strip by strip the change mask (0, 1) and those of the stored `built` and `score`."""
+    planes = {
         "built": Source(str(context.paths.detect_traces), (BUILT + 1,)),
         "score": Source(str(context.paths.detect_score), (1,)),
     }
-    job = TileJob(planes_tile, sources, None)
+    job = TileJob(planes_tile, {name: planes[name] for name in names}, None)
     cut = tiles(grid.height, grid.width, context.tile_px)
-    outputs = run_tiles(job, cut, context.tiled, context.progress(label))
+    outputs = run_tiles(job, cut, context.tiled, context.progress("提取：判别建设"))
     for (row0, layers), (window, changed) in zip(
         strips(outputs, grid.width), masks.strips(), strict=True
     ):
@@ -138,7 +137,7 @@ def _read_masks(context: StageContext, grid: Grid) -> _Masks:
 def _judge(context: StageContext, grid: Grid, masks: _Masks) -> _Judged:
     """What each built component is, and where it ends."""
     weight, score, inside = (ComponentSums(masks.built) for _ in range(3))
-    for window, changed, planes in _with_planes(context, grid, masks, "提取：判别建设"):
+    for window, changed, planes in _with_planes(context, grid, masks, ("built", "score")):
         weight.add_window(window, planes["built"])
         score.add_window(window, planes["score"])
         inside.add_window(window, changed)
@@ -150,4 +149,5 @@ def _judge(context: StageContext, grid: Grid, masks: _Masks) -> _Judged:
     is_built = is_construction(weight_m2, area_m2, params)
     classes = np.where(is_built, LIKELY, np.where(is_in_change, 0, FAINT)).astype(np.int32)
     classes[is_unchanged(mean_change, params)] = 0
-    return _Judged(classes, outline_levels(weight_m2, area_m2, params))
+    levels = np.floor(outline_levels(weight_m2, area_m2, params) * FULL).astype(np.uint8)
+    return _Judged(classes, levels)

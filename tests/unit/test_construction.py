@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.change.construction import (
     BUILT,
+    FULL,
     KIND,
     WORKED,
     ConstructionModel,
@@ -111,7 +112,8 @@ def test_weight_decides_in_all_and_for_the_size() -> None:
 def test_a_sure_object_ends_higher_than_a_faint_one() -> None:
     params = ConstructionWeightParams(outline_share=0.75)
     weight, area = np.array([1000.0, 600.0, 0.0]), np.array([1000.0, 1000.0, 100.0])
-    assert outline_levels(weight, area, params).tolist() == [191, 114, 0]
+    levels = np.floor(outline_levels(weight, area, params) * FULL)
+    assert levels.tolist() == [191, 114, 0]
 
 
 def test_what_did_not_change_was_not_built() -> None:
