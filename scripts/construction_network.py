@@ -36,7 +36,7 @@ class ConstructionNetwork(nn.Module):
     """A small U-Net (Ronneberger et al. 2015) over both dates stacked (early fusion, Daudt et al.
     2018): 4 + 4 bands in, logits per class out."""
 
-    def __init__(self, n_classes: int, widths: tuple[int, int, int, int] = (8, 24, 40, 56)) -> None:
+    def __init__(self, n_classes: int, widths: tuple[int, int, int, int] = (8, 24, 48, 80)) -> None:
         super().__init__()
         a, b, c, d = widths
         self.stem = Block(8, a)

@@ -3,7 +3,8 @@
 The generator's fields, shores and soils are tamer than real ones. So windows are also drawn from
 real pairs of such images, aligned by the product, in either order of the dates; into them go
 constructions cut out of the generated counties, and soft blobs of soil and growth that are none.
-What stands in such a pair at one date or at both alike was not built. Images must be OPEN (public
+What stands in such a pair at one date or at both alike was not built. `invented_years` makes more
+years of the same ground. Images must be OPEN (public
 domain); which ones took part is written into the network's card, and no accuracy may be told of
 dates that did.
 """
@@ -56,14 +57,21 @@ def background_scenes(
     """Every pair of the images, aligned by the product in `work`, at the pixel sizes `FACTORS`."""
     scenes = []
     for before, after in combinations(images, 2):
-        path = work / f"real_{before.stem}_{after.stem}.npz"
-        if not path.is_file():
-            _align(before, after, work / path.stem, path)
-        with np.load(path) as held:
-            pair, valid = (held["before"], held["after"]), held["valid"]
+        pair, valid = aligned(before, after, work)
         label = np.zeros(valid.shape, np.uint8)
         scenes.append([scene_of(pair, label, valid, factor, rng) for factor in FACTORS])
     return scenes
+
+
+def aligned(
+    before: Path, after: Path, work: Path
+) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Both images `(band, y, x)` on the first one's grid, aligned by the product, and `valid`."""
+    path = work / f"real_{before.stem}_{after.stem}.npz"
+    if not path.is_file():
+        _align(before, after, work / path.stem, path)
+    with np.load(path) as held:
+        return (held["before"], held["after"]), held["valid"]
 
 
 def _align(before: Path, after: Path, folder: Path, out: Path) -> None:

@@ -4,7 +4,8 @@
 
 Needs the extra `train`. It learns from demo counties as the product itself aligns them
 (`--aligned`), from varied ones (`training_counties`), and, if `--backgrounds` is given, from real
-ground on which nothing was built (`real_backgrounds`). Demo seeds under 100 are never used: 1-5 and
+ground on which nothing was built (`real_backgrounds`), as it is and in years made up from it with
+roofs and yards of the implant script's painter (`invented_years`). Demo seeds under 100 are never used: 1-5 and
 11-15 are for acceptance, 61-68 for choosing the thresholds. The same seeds and steps on the same
 machine and torch give the same weights; made counties stay in `--work`.
 """
@@ -33,6 +34,7 @@ from construction_network import (
     draw_window,
     scene_of,
 )
+from invented_years import invented_scenes
 from numpy.typing import NDArray
 from real_backgrounds import Piece, background_scenes, cut_out, set_in
 from torch import Tensor, nn
@@ -42,9 +44,13 @@ from training_counties import CLASSES, aligned_county, make_training_county
 N_BUILT = 5
 """Classes after `none` that are construction."""
 SIDE_PX, BATCH = 128, 16
-REAL_SHARE, SET_IN_SHARE, MOST_PIECES = 0.33, 0.85, 10
+REAL_SHARE, SET_IN_SHARE, MOST_PIECES = 0.13, 0.85, 10
 """Of the windows, those of real ground; of these, those into which constructions are set."""
-ALIGNED_SHARE, AIMED_SHARE, GONE_SHARE, SAME_DATE_SHARE = 0.55, 0.55, 0.2, 0.06
+INVENTED_SHARE, INVENTED_AIMED, INVENTED_CLASSES = 0.27, 0.6, (1, 2)
+"""Of the windows, those of invented years; of these, those around an implant."""
+STRONG = 0.4, 1.0
+"""How strongly what is not as delivered is disturbed."""
+ALIGNED_SHARE, AIMED_SHARE, GONE_SHARE, SAME_DATE_SHARE = 0.68, 0.55, 0.2, 0.06
 HARD_SHARE, LEAST_HARD, MOST_HARD = 0.25, 200, 800
 AIMS = (0.26, 0.26, 0.08, 0.07, 0.10, 0.09, 0.07, 0.07)
 BUILT_WEIGHT = 1.2
@@ -69,8 +75,9 @@ def main() -> None:
         network.load_state_dict(torch.load(given.start))
     images = sorted(given.backgrounds.glob("*.tif"))[: given.dates] if given.backgrounds else []
     real = background_scenes(images, given.work, rng)
+    invented = invented_scenes(images, given.work, rng)
     kept = given.work / "construction.pt"
-    network = train(network, Ground(aligned, varied, real), given.steps, rng, kept)
+    network = train(network, Ground(aligned, varied, real, invented), given.steps, rng, kept)
     write_network(network, given.out, _training(given, images))
 
 
@@ -80,7 +87,8 @@ def _training(given: argparse.Namespace, images: list[Path]) -> str:
     if not images:
         return f"{told}；没有用任何真实影像"
     names = "、".join(path.stem for path in images)
-    return f"{told}；真实底图（公有领域，其间没有建设，只作反例和衬底）：{names}"
+    ground = f"真实底图（公有领域，其间没有建设，只作反例和衬底，也按地块混编成虚拟年份）：{names}"
+    return f"{told}；{ground}；植入的屋顶、场院由 scripts/implanting 绘制（不用植入种子 1–3）"
 
 
 def _arguments() -> argparse.Namespace:
@@ -183,6 +191,7 @@ class Ground:
     aligned: list[list[Scene]]
     varied: list[list[Scene]]
     real: list[list[Scene]]
+    invented: list[list[Scene]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +223,9 @@ class Windows:
                 window, label = _same_date(window, label, rng)
             pixels.append(window)
             labels.append(label)
-            strengths.append(0.25 if drawn.is_true and rng.random() < 0.75 else 1.0)
+            strengths.append(
+                0.25 if rng.random() < 0.75 * drawn.is_true else float(rng.uniform(*STRONG))
+            )
             self._last.append(drawn)
         stacked = torch.from_numpy(np.stack(pixels)), torch.from_numpy(np.stack(labels)).long()
         return *stacked, torch.tensor(strengths)
@@ -230,9 +241,15 @@ class Windows:
                 again.is_true,
                 again.is_real,
             )
-        elif self._ground.real and rng.random() < REAL_SHARE:
+        elif self._ground.real and (part := rng.random()) < REAL_SHARE:
             pair = self._ground.real[rng.integers(len(self._ground.real))]
-            scene, is_true, is_real = pair[rng.integers(len(pair))], True, True
+            scene, is_real = pair[rng.integers(len(pair))], True
+            is_true = bool(rng.random() < 0.5)
+        elif self._ground.real and part < REAL_SHARE + INVENTED_SHARE:
+            pair = self._ground.invented[rng.integers(len(self._ground.invented))]
+            scene, is_true, is_real = pair[rng.integers(len(pair))], False, False
+            if rng.random() < INVENTED_AIMED:
+                aim = int(rng.choice(INVENTED_CLASSES)) + GONE * int(rng.random() < GONE_SHARE)
         else:
             is_real, is_true = False, bool(rng.random() < ALIGNED_SHARE)
             scene = self._of_county(is_true, 0.75 if is_true else 0.3)

@@ -38,7 +38,7 @@ class ConstructionParams(Frozen):
         8, description="每个窗口换几个方向（旋转、镜像）看，取平均：越多误报越少，也越慢"
     )
     min_probability: float = Field(
-        0.35, gt=0, lt=1, description="像元计入疑似建设的概率下限（建设判别网络）"
+        0.3, gt=0, lt=1, description="像元计入疑似建设的概率下限（建设判别网络）"
     )
 
 

@@ -27,7 +27,7 @@ class ConstructionWeightParams(Frozen):
         description="疑似建设图斑内各像元建设概率与面积乘积之和的下限，平方米；不足的不成建设图斑",
     )
     min_mean_probability: float = Field(
-        0.45, gt=0, lt=1, description="疑似建设图斑内各像元建设概率平均值的下限"
+        0.4, gt=0, lt=1, description="疑似建设图斑内各像元建设概率平均值的下限"
     )
     outline_share: float = Field(
         0.75,
@@ -36,7 +36,7 @@ class ConstructionWeightParams(Frozen):
         description="图斑边界处的建设概率下限，与该图斑平均建设概率之比：越大边界越紧",
     )
     min_change: float = Field(
-        0.01,
+        0.005,
         ge=0,
         lt=1,
         description="疑似建设图斑内变化概率平均值的下限：低于此值视为没有变化，不论地面像什么",
