@@ -5,9 +5,9 @@
 Needs the extra `train`. It learns from demo counties as the product itself aligns them
 (`--aligned`), from varied ones (`training_counties`), and, if `--backgrounds` is given, from real
 ground on which nothing was built (`real_backgrounds`), as it is and in years made up from it with
-roofs and yards of the implant script's painter (`invented_years`). Demo seeds under 100 are never used: 1-5 and
-11-15 are for acceptance, 61-68 for choosing the thresholds. The same seeds and steps on the same
-machine and torch give the same weights; made counties stay in `--work`.
+roofs and yards of the implant script's painter (`invented_years`). Demo seeds under 100 are never
+used: 1-5 and 11-15 are for acceptance, 61-68 for choosing the thresholds. The same seeds and steps
+on the same machine and torch give the same weights; made counties stay in `--work`.
 """
 
 from __future__ import annotations
