@@ -83,7 +83,8 @@ def main() -> None:
 
 def _training(given: argparse.Namespace, images: list[Path]) -> str:
     """What was learned from, for the card."""
-    told = f"示例县生成程序（scripts/train_construction.py，种子 {given.aligned}、{given.varied}）"
+    seeds = f"种子 {given.aligned}、{given.varied}"
+    told = f"demo 示例县的生成程序（scripts/train_construction.py，{seeds}）"
     if not images:
         return f"{told}；没有用任何真实影像"
     names = "、".join(path.stem for path in images)
