@@ -27,7 +27,7 @@ class ConstructionWeightParams(Frozen):
         description="疑似建设图斑内各像元建设概率与面积乘积之和的下限，平方米；不足的不成建设图斑",
     )
     min_mean_probability: float = Field(
-        0.4, gt=0, lt=1, description="疑似建设图斑内各像元建设概率平均值的下限"
+        0.5, gt=0, lt=1, description="疑似建设图斑内各像元建设概率平均值的下限"
     )
     outline_share: float = Field(
         0.75,
