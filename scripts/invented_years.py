@@ -11,7 +11,6 @@ Implant seeds 1-3 never occur here: these draws are seeded by three numbers.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -236,11 +235,11 @@ def _build(
         draw = rng.random()
         is_built = draw < BUILT_SHARE
         is_standing = not is_built and draw < BUILT_SHARE + STANDING_SHARE
-        own = copy.deepcopy(rng)
+        seed = int(rng.integers(2**63))
         for k in (1,) if is_built else (0, 1) if is_standing else (0,):
             # The same draws at both dates: what stands keeps its colour.
-            paint(images[k], plan, grid, tones[k], skies[k], noises[k], copy.deepcopy(own))
-        rng.random(64)
+            own = np.random.default_rng(seed)
+            paint(images[k], plan, grid, tones[k], skies[k], noises[k], own)
         if not is_standing:
             _tell(label, plan, grid, CLASS_OF[plan.kind] + (0 if is_built else GONE))
 
