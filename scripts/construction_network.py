@@ -18,6 +18,8 @@ MAD_TO_SIGMA = 1.4826
 CLIP = 6.0
 IGNORED = 255
 GONE = 100
+MOST_UNBUILT = 0.38
+"""A pixel of which more, but less than half, was built is not learned from."""
 RIM_PX = 8
 
 
@@ -128,7 +130,7 @@ def _shrunk_label(label: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
         if value == 0:
             continue
         share = _shrunk((label == value).astype(np.float32), size)
-        out[(share > (0.0 if value == IGNORED else 0.38)) & (out == 0)] = IGNORED
+        out[(share > (0.0 if value == IGNORED else MOST_UNBUILT)) & (out == 0)] = IGNORED
         more = share >= best
         best[more], out[more] = share[more], value
     return out

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import rasterio.features
 from affine import Affine
-from construction_network import IGNORED, Scene, scene_of
+from construction_network import IGNORED, MOST_UNBUILT, Scene, scene_of
 from implanting import shapes
 from implanting.land import noise_sigma, rendering, water_mask
 from implanting.materials import ROOFS, YARDS, Material
@@ -32,6 +32,8 @@ from real_backgrounds import FACTORS, aligned
 from scipy import ndimage
 from skimage.segmentation import felzenszwalb
 from training_counties import CLASSES, GONE
+
+from pipeline.change.learned.infer import median_mad
 
 Pixels = NDArray[np.float32]
 
@@ -97,22 +99,17 @@ def _place(images: Sequence[Path], work: Path) -> Place:
 
 def place_of(dates: list[NDArray[np.uint8]], seen: NDArray[np.bool_]) -> Place:
     """The dates with the median and spread of the first one, and their fields."""
-    first = [_middle_and_spread(band[seen]) for band in dates[0]]
+    scales = [median_mad(image[:, seen]) for image in dates]
+    first, first_spread = scales[0]
     alike = np.empty((len(dates), *dates[0].shape), np.float32)
-    for out, image in zip(alike, dates, strict=True):
-        for k, band in enumerate(image):
-            middle, spread = _middle_and_spread(band[seen])
-            out[k] = (band.astype(np.float32) - middle) / spread * first[k][1] + first[k][0]
+    for out, image, (middle, spread) in zip(alike, dates, scales, strict=True):
+        gain = (first_spread / spread)[:, None, None]
+        out[:] = (image - middle[:, None, None]) * gain + first[:, None, None]
     stack = np.moveaxis(alike.reshape(-1, *seen.shape), 0, -1) / 255.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # that so many bands are bands
         fields = [felzenszwalb(stack, scale, 0.8, 40, channel_axis=-1) for scale in FIELD_SIZES]
     return Place(alike, seen, fields)
-
-
-def _middle_and_spread(values: NDArray[np.uint8]) -> tuple[float, float]:
-    middle = float(np.median(values))
-    return middle, max(1.4826 * float(np.median(np.abs(values - middle))), 1.0)
 
 
 def invented_pair(
@@ -255,5 +252,5 @@ def _tell(label: NDArray[np.uint8], plan: shapes.Plan, grid: Affine, value: int)
     )
     cover = cv2.resize(burnt.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
     part = label[rows, cols]
-    part[(cover > 0.38) & (part == 0)] = IGNORED
+    part[(cover > MOST_UNBUILT) & (part == 0)] = IGNORED
     part[cover >= 0.5] = value

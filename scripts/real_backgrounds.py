@@ -18,7 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from construction_network import IGNORED, Scene, scene_of
+from construction_network import IGNORED, MOST_UNBUILT, Scene, scene_of
 from numpy.typing import NDArray
 from training_counties import read_all_bands
 
@@ -149,7 +149,7 @@ def _place(
         seen = values + rng.normal(0, 0.12, (4, 1, 1)).astype(np.float32)
         ground += piece.cover * (seen - ground)
     told = np.where(piece.cover >= 0.5, piece.value if is_built else 0, 0)
-    label[at] = np.where((piece.cover > 0.38) & (piece.cover < 0.5), IGNORED, told)
+    label[at] = np.where((piece.cover > MOST_UNBUILT) & (piece.cover < 0.5), IGNORED, told)
 
 
 def _other_paint(values: Pixels, rng: np.random.Generator) -> Pixels:
