@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from pipeline.rules.screening.facts import (
     PriorResult,
 )
 from pipeline.rules.screening.screen import Screening, screen_patch
+from tests.books_factory import m2
 
 HERE = Path(__file__).parent / "legal"
 OTHER_RUNNERS = {"groups", "places", "dates"}
@@ -118,17 +117,6 @@ def load_cases() -> list[tuple[str, dict[str, Any]]]:
 CASES = load_cases()
 
 
-def area_m2(text: str) -> float:
-    """`2000 m²` or `5 亩` as m²."""
-    match = re.fullmatch(r"([0-9.]+) ?(m²|亩)", str(text))
-    assert match, f"面积写作“2000 m²”或“5 亩”：{text}"
-    number = Decimal(match[1])
-    if match[2] == "m²":
-        return float(number)
-    area = float(number * 2000 / 3)
-    return area if 3 * Decimal(area) >= 2000 * number else math.nextafter(area, math.inf)
-
-
 def code_of(table: str, label: str) -> str:
     by_label = {text: code for code, text in CODES[table].labels.items()}
     assert label in by_label or label in CODES[table].labels, f"{table} 没有“{label}”"
@@ -197,7 +185,7 @@ def build_piece(piece: dict[str, Any]) -> Piece:
     assert not unknown, f"地块里不认识的键：{unknown}"
     category = piece.get("地类", "耕地")
     return Piece(
-        area_m2=area_m2(piece["面积"]),
+        area_m2=m2(piece["面积"]),
         land_category=None if category == "未覆盖" else CATEGORIES[category],
         is_surveyed_later=piece.get("地类晚于前时相") == "是",
         plan_zone_code=piece.get("规划分区"),
