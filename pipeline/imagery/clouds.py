@@ -202,18 +202,24 @@ def find_clouds(
     is_own = params.method != "csmask"
     bright = [_bright_objects(light, size, params) if is_own else [] for light in lights]
     network = [_network(view, roles, lt, params) for view, lt in zip(views, lights, strict=True)]
-    known = [(view.state == CLOUD) | more.cloud for view, more in zip(views, network, strict=True)]
+    supplied = [view.state == CLOUD for view in views]
+    known = [given | more.cloud for given, more in zip(supplied, network, strict=True)]
     hidden = [_drawn(objects, more) for objects, more in zip(bright, known, strict=True)]
     clear = both & ~hidden[0] & ~hidden[1]
+    # Where a supplied mask tells shadows, those of its clouds are told: what is left is other land.
+    seeking = [
+        cloud & ~(given & bool((view.state == SHADOW).any()))
+        for cloud, given, view in zip(known, supplied, views, strict=True)
+    ]
     found = [
         _date_clouds(
-            lights[k], bright[k], NetworkMask(known[k], network[k].shadow), clear, (size, params)
+            lights[k], bright[k], NetworkMask(seeking[k], network[k].shadow), clear, (size, params)
         )
         for k in (0, 1)
     ]
     masks = [
-        _codes(light, one, view.state == CLOUD, (size, params))
-        for light, one, view in zip(lights, found, views, strict=True)
+        _codes(light, one, given, (size, params))
+        for light, one, given in zip(lights, found, supplied, strict=True)
     ]
     first, second = (
         DateClouds(codes, one.candidates) for codes, one in zip(masks, found, strict=True)

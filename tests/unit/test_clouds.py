@@ -148,6 +148,31 @@ def test_a_cloud_and_its_shadow_are_found_in_the_date_that_has_them() -> None:
     assert not codes[~near].any()
 
 
+def test_clouds_whose_shadows_are_supplied_get_no_other_ones() -> None:
+    scene = ground(6)
+    # Land darkened by other causes, where the cloud's shape could lie.
+    scene.after *= 1 - 0.4 * opacity(420, 200, 90)
+    views = scene.views()
+    rows, cols = np.mgrid[: views[1].state.shape[0], : views[1].state.shape[1]]
+
+    def disc(row: int, col: int) -> NDArray[np.bool_]:
+        side = block_side_px(GSD_M)
+        return np.asarray(np.hypot(rows - row / side, cols - col / side) <= 90 / side)
+
+    def shadow_blocks(is_told: bool) -> int:
+        views[1].state[:] = 0
+        views[1].state[disc(250, 300)] = CLOUD
+        if is_told:
+            views[1].state[disc(600, 600)] = SHADOW
+        found = find_clouds(
+            views, ROLES, BlockSize(block_side_px(GSD_M) * GSD_M, GSD_M), CloudParams()
+        )
+        return int((found[1].codes == SHADOW).sum())
+
+    assert shadow_blocks(is_told=False) > 100
+    assert shadow_blocks(is_told=True) == 0
+
+
 def test_swapping_the_dates_swaps_the_answer() -> None:
     scene = ground(2)
     scene.before = cloud_over(scene.before, opacity(200, 500, 70))
