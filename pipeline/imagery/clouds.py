@@ -63,7 +63,9 @@ class CloudParams(Frozen):
         default=CsmaskParams(), description="可选组件 ukis-csmask（method 为 csmask 或 both 时）"
     )
     add_to_supplied: bool = Field(
-        True, description="某期有供方掩膜时是否仍补充判断该期；否则该期只用供方掩膜"
+        True,
+        description="某期有供方掩膜时是否仍补充判断该期（掩膜里标了云影的，不再给供方的云另找云影）；"
+        "否则该期只用供方掩膜",
     )
     min_brightness: float = Field(
         1.6, gt=1, description="云至少多亮：0 为两期都有的最暗地物，1 为两期都有的最亮地物（99.5%）"
