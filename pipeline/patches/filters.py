@@ -28,13 +28,15 @@ Figures = Mapping[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """What the filters see: figures by name and two verdicts, `(object,)` each."""
+    """What the filters see: figures by name and three verdicts, `(object,)` each."""
 
     figures: Mapping[str, NDArray[np.float64]]
     is_likely: Mask
     """Construction by object."""
     is_spared: Mask
     """With evidence of digging, piling or the like: no filter but water's may drop it."""
+    is_told: Mask
+    """Likely by the construction network's word, not by that of the kinds alone."""
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         return self.figures[name]
@@ -154,7 +156,11 @@ def _is_film(o: Objects, date: str, limits: FilterLimits) -> Mask:
 
 
 def drying_yard(o: Objects, limits: FilterLimits) -> Mask:
-    """Grain or straw spread on ground that was bare; a yard that is only lighter or darker."""
+    """Grain or straw spread on ground that was bare; a yard that is only lighter or darker.
+
+    What the network takes for construction stays: on generated counties three in four of its
+    objects that looked like this were roofs renewed or built on bare ground.
+    """
     was_bare = _share(o, "before", "bare") >= 0.6
     green, nir = _ratio(o, "green", "after"), _ratio(o, "nir", "after")
     is_dry = (nir >= limits.min_dry_plant_nir_red) & (o["bright_after"] >= limits.min_grain_bright)
@@ -164,7 +170,8 @@ def drying_yard(o: Objects, limits: FilterLimits) -> Mask:
     spread = was_bare & (grain | straw)
     is_even = np.sqrt(o["variance_after"]) <= limits.max_spread * o["bright_after"]
     is_small = o["area_m2"] <= limits.max_yard_m2
-    return (spread | _only_brightness(o, limits)) & is_even & is_small & ~o.is_spared
+    is_drying = (spread | _only_brightness(o, limits)) & is_even & is_small
+    return is_drying & ~o.is_spared & ~o.is_told
 
 
 def _only_brightness(o: Objects, limits: FilterLimits) -> Mask:

@@ -112,7 +112,8 @@ def _judged(
     is_ground = ground_share(shares) >= settings.kinds.min_ground_share
     kinds = object_kinds(shares, is_likely, is_opened, ground.figures, settings.kinds)
     reasons = found.reasons.copy()
-    objects = Objects(ground.figures, is_likely, is_opened | is_ground)
+    is_told = is_likely & by_object
+    objects = Objects(ground.figures, is_likely, is_opened | is_ground, is_told)
     explained = filter_reasons(objects, settings.filters, settings.filter_limits, given)
     was_kept = reasons == DropReason.KEPT
     reasons[was_kept] = explained[was_kept]

@@ -70,11 +70,18 @@ class Pair:
         return surface_figures(sums, GSD_M**2) | shapes
 
     def reason(
-        self, box: Box = FIELD, *, is_likely: bool = True, is_spared: bool = False, off: str = ""
+        self,
+        box: Box = FIELD,
+        *,
+        is_likely: bool = True,
+        is_spared: bool = False,
+        is_told: bool = False,
+        off: str = "",
     ) -> str:
         figures = self.figures(box)
         opened = opened_wood(figures, FilterLimits())
-        objects = Objects(figures, np.array([is_likely]), opened | is_spared)
+        likely = np.array([is_likely])
+        objects = Objects(figures, likely, opened | is_spared, likely & is_told)
         params = FilterParams(**({off: False} if off else {}))
         return str(filter_reasons(objects, params, FilterLimits())[0])
 
@@ -142,6 +149,7 @@ def test_grain_on_a_floor_is_dropped_and_a_roof_on_it_is_not(harvest: tuple[int,
     floor = Pair().paint("both", around, CONCRETE)
     assert floor.paint("after", FLOOR, harvest).reason(FLOOR) == "drying_yard"
     assert Pair(SOIL).paint("after", FLOOR, harvest).reason(FLOOR) == "drying_yard"
+    assert floor.reason(FLOOR, is_told=True) == "", "the network has looked at it"
     roof = Pair().paint("both", around, CONCRETE).paint("after", FLOOR, WHITE_ROOF)
     assert roof.reason(FLOOR) == ""
     assert Pair().paint("after", FLOOR, harvest).reason(FLOOR) == "", "plants gave way: no floor"
@@ -211,7 +219,7 @@ def test_the_rim_of_a_cloud_is_dropped_and_a_roof_beside_it_is_not() -> None:
 
 def test_the_first_reason_counts_and_others_may_decide_one() -> None:
     pair = Pair().paint("after", FIELD, SOIL)
-    objects = Objects(pair.figures(), np.array([False]), np.array([False]))
+    objects = Objects(pair.figures(), *(np.array([False]) for _ in range(3)))
     given = {"shift": np.array([True])}
     assert filter_reasons(objects, FilterParams(), FilterLimits(), given)[0] == "shift"
     off = FilterParams(shift=False)
