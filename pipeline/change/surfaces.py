@@ -180,7 +180,7 @@ def surface_figures(
     for name in ("by_cloud", "darker", "brighter"):
         told[name] = s[name] / n
     sides = np.maximum(s["sides"], 1.0)
-    told["sides"] = s["sides"]
+    told["sides"], told["open_sides"] = s["sides"], s["n_edges"] / sides
     told["by_water"], told["by_plants"] = s["by_water"] / sides, s["by_plants"] / sides
     told["sharpness"] = s["step"] / np.maximum(s["span"], 1.0)
     inner = np.maximum(s["n_inner"], 1.0)

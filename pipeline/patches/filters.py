@@ -3,7 +3,8 @@
 One pure function per code over the figures of all objects (`change.surfaces`, `patches.shapes`),
 one switch per code, a fixed order. An object carries the first reason that explains it. Objects
 that the judges of construction took for construction (`is_likely`) are dropped only where the
-ground itself speaks against it; all others are crops, bare fields or weather unless the ground
+ground itself speaks against it: open water, or a spot without an outline, is taken for none
+(`is_water_now`, `has_outline`). All others are crops, bare fields or weather unless the ground
 speaks for digging, piling or new water. Recall first: what nothing explains stays a patch.
 
 Colours are relative to the bare ground of the same date: `green/red` near 1 is soil, above 1.05
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 
 from pipeline.patches.filter_params import FILTER_ORDER, FilterLimits, FilterParams
 
+LEAST_OPEN_SIDES = 0.5
+"""Share of an outline that must be seen on both sides to say that it is no edge."""
 Mask = NDArray[np.bool_]
 Figures = Mapping[str, NDArray[np.float64]]
 
@@ -75,7 +78,7 @@ def _short_side_m(o: Objects) -> NDArray[np.float64]:
     return np.sqrt(box_m2 / np.exp(o["elongation"]))
 
 
-def _share(o: Objects, when: str, cover: str) -> NDArray[np.float64]:
+def _share(o: Objects | Figures, when: str, cover: str) -> NDArray[np.float64]:
     """Share of one cover at one date."""
     covers = ("bare", "plants", "water")
     names = [f"{cover}_to_{x}" if when == "before" else f"{x}_to_{cover}" for x in covers]
@@ -203,6 +206,25 @@ def crop_cycle(o: Objects, limits: FilterLimits) -> Mask:
     """What is left between plants and bare ground, and is neither construction nor digging."""
     wet = _share(o, "after", "water") + _share(o, "before", "water") - o["water_to_water"]
     return ~o.is_likely & ~o.is_spared & (wet < limits.min_water)
+
+
+def is_water_now(o: Figures, limits: FilterLimits) -> Mask:
+    """Open water after, by its colour: green far above near infrared, which water swallows.
+
+    Dark roofs, asphalt and solar panels are dark in all bands alike.
+    """
+    is_dark = _share(o, "after", "water") >= limits.min_water
+    ratio = o["green_after"] / np.maximum(o["nir_after"], 1e-3)
+    return is_dark & (ratio >= limits.min_water_green_nir)
+
+
+def has_outline(o: Figures, limits: FilterLimits) -> Mask:
+    """An edge along the outline, in the later image or in the change. Where most of the outline
+    can not be seen nobody knows, and there is one."""
+    is_edge = (o["edge_after"] >= limits.min_outline_contrast) | (
+        o["span"] >= limits.min_outline_change
+    )
+    return is_edge | (o["open_sides"] < LEAST_OPEN_SIDES)
 
 
 def opened_wood(o: Figures, limits: FilterLimits) -> Mask:

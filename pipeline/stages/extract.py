@@ -168,7 +168,7 @@ def _find(context: StageContext, grid: Grid, kinds: dict[int, str]) -> Objects:
     found = Detected(components, reasons, found_all.is_likely).select(has_outline)
     explained = explain(context, grid, found, kinds, by_object=is_told(context))
     reasons[has_outline] = explained.reasons
-    judged = Detected(found.components, explained.reasons, found.is_likely)
+    judged = Detected(found.components, explained.reasons, explained.is_likely)
     return Objects(components, reasons, judged, explained)
 
 

@@ -15,11 +15,17 @@ from pipeline.errors import Finding, Severity
 from pipeline.grid import Grid, PixelWindow
 from pipeline.patches.components import Components, burn
 from pipeline.patches.filter_params import FILTER_ORDER
-from pipeline.patches.filters import Objects, filter_reasons, opened_wood
+from pipeline.patches.filters import (
+    Objects,
+    filter_reasons,
+    has_outline,
+    is_water_now,
+    opened_wood,
+)
 from pipeline.patches.issued import Detected
 from pipeline.patches.kinds import CONSTRUCTION, CROP
 from pipeline.patches.measures import DropReason, minimum_pixels
-from pipeline.patches.object_kinds import UNKNOWN, ground_share, kind_shares, object_kinds
+from pipeline.patches.object_kinds import UNKNOWN, WATER, ground_share, kind_shares, object_kinds
 from pipeline.stages.context import Number, StageContext
 from pipeline.stages.extract_shift import find_shift_slivers
 from pipeline.stages.surfaces import Ground, measure_ground
@@ -52,6 +58,8 @@ class Explained:
     reasons: NDArray[np.str_]
     kinds: PaintedKinds
     counts: dict[str, Number]
+    is_likely: NDArray[np.bool_]
+    """Construction-like, after the ground was asked."""
     not_recalled: frozenset[str] = frozenset()
     """Names to recall that no object dropped here has."""
 
@@ -65,7 +73,7 @@ def explain(
     construction (else the kinds of the pixels stand for it).
     """
     settings = context.run.settings.extract
-    reasons, kinds = found.reasons.copy(), None
+    reasons, kinds, is_likely = found.reasons.copy(), None, found.is_likely
     components = found.components
     is_object = minimum_pixels(settings.patches, grid) > 1 and len(components) > 0
     ground = measure_ground(context, grid, components, tuple(codes)) if is_object else None
@@ -73,7 +81,9 @@ def explain(
     if is_object and settings.filters.shift:
         given[SHIFT] = find_shift_slivers(context, grid, components)
     if ground is not None:
-        reasons, kinds = _judged(context, found, (ground, given), codes, by_object=by_object)
+        upheld = _upheld(context, found, ground) if by_object else found
+        is_likely = upheld.is_likely
+        reasons, kinds = _judged(context, upheld, (ground, given), codes, by_object=by_object)
     elif given:  # needs no band roles
         reasons[given[SHIFT] & (reasons == DropReason.KEPT)] = SHIFT
     recalled, missing = _recalled(found, reasons, settings.recall)
@@ -86,7 +96,17 @@ def explain(
         chosen = reasons == code
         counts[f"dropped_{code}"] = int(chosen.sum())
         counts[f"dropped_{code}_pixels"] = int(components.n_pixels[chosen].sum())
-    return Explained(reasons, _painted(components, kinds), counts, frozenset(missing))
+    painted = _painted(components, kinds)
+    return Explained(reasons, painted, counts, is_likely, frozenset(missing))
+
+
+def _upheld(context: StageContext, found: Detected, ground: Ground) -> Detected:
+    """The objects with what the network takes for construction and the ground does not bear out
+    as other change."""
+    limits = context.run.settings.extract.filter_limits
+    figures = ground.figures
+    is_borne_out = has_outline(figures, limits) & ~is_water_now(figures, limits)
+    return Detected(found.components, found.reasons, found.is_likely & is_borne_out)
 
 
 def _judged(
@@ -111,6 +131,8 @@ def _judged(
     is_opened = opened_wood(ground.figures, settings.filter_limits)
     is_ground = ground_share(shares) >= settings.kinds.min_ground_share
     kinds = object_kinds(shares, is_likely, is_opened, ground.figures, settings.kinds)
+    is_water = is_water_now(ground.figures, settings.filter_limits)
+    kinds[is_water & (kinds == CROP)] = WATER
     reasons = found.reasons.copy()
     is_told = is_likely & by_object
     objects = Objects(ground.figures, is_likely, is_opened | is_ground, is_told)

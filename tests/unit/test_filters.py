@@ -24,7 +24,14 @@ from pipeline.change.surfaces import (
 from pipeline.grid import Grid, PixelWindow, RasterWindow, tiles
 from pipeline.patches.components import Components, find_components
 from pipeline.patches.filter_params import FILTER_ORDER, FilterLimits, FilterParams
-from pipeline.patches.filters import FILTERS, Objects, filter_reasons, opened_wood
+from pipeline.patches.filters import (
+    FILTERS,
+    Objects,
+    filter_reasons,
+    has_outline,
+    is_water_now,
+    opened_wood,
+)
 from pipeline.patches.measures import DropReason
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.shapes import shape_figures
@@ -117,6 +124,32 @@ def test_crops_are_dropped_and_construction_on_the_same_field_is_not() -> None:
     assert pair.reason(is_likely=True) == ""
     assert pair.reason(is_likely=False, is_spared=True) == "", "earthwork by a network's votes"
     assert pair.reason(is_likely=False, off="crop_cycle") == ""
+
+
+def test_a_spot_without_an_outline_is_not_borne_out() -> None:
+    def has(pair: Pair, box: Box = FIELD) -> bool:
+        return bool(has_outline(pair.figures(box), FilterLimits())[0])
+
+    paler = tuple(round(1.08 * value) for value in SOIL)
+    spot = Pair().paint("after", (0, SIZE, 0, SIZE), SOIL)
+    spot.paint("after", FIELD, (paler[0], paler[1], paler[2]))
+    assert not has(spot)
+    assert has(Pair().paint("after", FIELD, CONCRETE))
+    beside = Pair(CONCRETE).paint("before", FIELD, PLANTS).paint("after", FIELD, CONCRETE)
+    assert has(beside), "no edge any more, but one in the change"
+    spot.valid[:] = CLOUD
+    spot.valid[FIELD[0] : FIELD[1], FIELD[2] : FIELD[3]] = 0
+    assert has(spot), "nobody can see whether it has one"
+
+
+def test_water_is_told_from_dark_roofs() -> None:
+    def wet(pair: Pair) -> bool:
+        return bool(is_water_now(pair.figures(), FilterLimits())[0])
+
+    assert wet(Pair().paint("after", FIELD, WATER))
+    assert not wet(Pair().paint("after", FIELD, ASPHALT))
+    assert not wet(Pair().paint("after", FIELD, SHADE))
+    assert not wet(Pair().paint("before", FIELD, WATER))
 
 
 def test_an_opening_in_a_wood_is_no_crop() -> None:
