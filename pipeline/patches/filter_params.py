@@ -129,6 +129,21 @@ class FilterLimits(Frozen):
     min_film_nir_red: float = Field(
         default=0.76, gt=0, description="棚膜：两期近红外与红之比的下限（水泥、彩钢更低）"
     )
+    max_strip_width_m: float = Field(
+        default=10.0, gt=0, description="窄条地膜：平均宽度的上限，米（示例口径）"
+    )
+    min_strip_green_red: float = Field(
+        default=1.2, gt=0, description="窄条地膜：变化后绿与红之比的下限（比路面白）"
+    )
+    min_strip_nir_red: float = Field(
+        default=0.78, gt=0, description="窄条地膜：变化后近红外与红之比的下限（水泥路更低）"
+    )
+    min_strip_plants: float = Field(
+        default=0.88,
+        ge=0,
+        le=1,
+        description="窄条地膜：由植被变来的面积比例下限（路要穿过田埂、旧路，条田里的膜不）",
+    )
     min_canopy_roughness: float = Field(
         default=0.045, gt=0, description="林中开挖：变化前林冠起伏与亮度之比的下限"
     )

@@ -190,9 +190,19 @@ def _only_brightness(o: Objects, limits: FilterLimits) -> Mask:
 
 def mulch_film(o: Objects, limits: FilterLimits) -> Mask:
     """Film on a field at one date. What is taken for construction stays: a greenhouse is as white,
-    and on the counties that the limits come from no figure of whole objects told them apart."""
+    and on the counties that the limits come from no figure of whole objects told them apart. Only
+    film on a strip of one field, which looks like a road, is told by what was there before."""
     is_film = _is_film(o, "after", limits) | _is_film(o, "before", limits)
-    return is_film & ~o.is_likely & ~o.is_spared
+    return (is_film & ~o.is_likely & ~o.is_spared) | _is_film_strip(o, limits)
+
+
+def _is_film_strip(o: Objects, limits: FilterLimits) -> Mask:
+    """As narrow as a road, but plants from end to end before, and white as film."""
+    is_white = _ratio(o, "green", "after") >= limits.min_strip_green_red
+    is_white &= _ratio(o, "nir", "after") >= limits.min_strip_nir_red
+    is_white &= o["bright_after"] >= limits.min_film_bright
+    is_narrow = o["width_m"] <= limits.max_strip_width_m
+    return is_white & is_narrow & (o["plants_to_bare"] >= limits.min_strip_plants)
 
 
 def ploughing(o: Objects, limits: FilterLimits) -> Mask:

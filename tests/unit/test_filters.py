@@ -32,7 +32,7 @@ from pipeline.patches.filters import (
     is_water_now,
     opened_wood,
 )
-from pipeline.patches.measures import DropReason
+from pipeline.patches.measures import DropReason, width_m
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.shapes import shape_figures
 
@@ -44,6 +44,7 @@ SOIL, PLANTS, WATER = (100, 150, 200), (50, 40, 400), (60, 40, 15)
 CONCRETE, WHITE_ROOF, ASPHALT = (160, 200, 225), (320, 360, 340), (70, 95, 120)
 GRAIN, STRAW, FILM, HAZED = (120, 200, 320), (165, 240, 300), (210, 240, 290), (170, 215, 300)
 WET, SHADE, MUD, CLEARING = (40, 62, 82), (50, 73, 98), (90, 120, 140), (180, 260, 330)
+CONCRETE_ROAD, GRAVEL = (175, 215, 215), (130, 185, 250)
 RULE = SurfaceRule(CoverRule((0.0, 0.0, 0.0), 0.3, 0.0, 60.0), (100.0, 150.0, 200.0))
 """Bare ground is 100, 150, 200; near infrared under 60 is water if green is above it."""
 
@@ -51,6 +52,7 @@ Box = tuple[int, int, int, int]
 FIELD: Box = (36, 60, 36, 60)
 FLOOR: Box = (38, 58, 38, 58)
 STRIP: Box = (30, 70, 44, 49)
+NARROW: Box = (30, 70, 44, 47)
 
 
 class Pair:
@@ -74,7 +76,9 @@ class Pair:
         components = find_components(mask)
         sums = measure(self, components, 512)
         shapes = shape_figures(trace_outlines(components, GRID))
-        return surface_figures(sums, GSD_M**2) | shapes
+        figures = surface_figures(sums, GSD_M**2) | shapes
+        outline_m = figures["sides"] * GSD_M * np.pi / 4
+        return figures | {"width_m": width_m(figures["area_m2"], outline_m)}
 
     def reason(
         self,
@@ -163,6 +167,17 @@ def test_film_on_a_field_is_dropped_and_a_white_roof_is_not() -> None:
     assert Pair().paint("before", FIELD, FILM).reason(is_likely=False) == "mulch_film"
     assert Pair().paint("after", FIELD, FILM).reason(is_likely=True) == "", "or a greenhouse"
     assert Pair().paint("after", FIELD, WHITE_ROOF).reason(is_likely=True) == ""
+
+
+def test_a_strip_of_film_is_dropped_and_a_road_is_not() -> None:
+    strip = Pair().paint("after", NARROW, FILM)
+    assert strip.reason(NARROW, is_told=True) == "mulch_film"
+    road = Pair().paint("after", NARROW, CONCRETE_ROAD)
+    assert road.reason(NARROW, is_told=True) == "", "near infrared is low"
+    gravel = Pair().paint("after", NARROW, GRAVEL)
+    assert gravel.reason(NARROW, is_told=True) == "", "no whiter than soil"
+    across = Pair().paint("before", (30, 42, 44, 47), SOIL).paint("after", NARROW, FILM)
+    assert across.reason(NARROW, is_told=True) == "", "a path was there in part"
 
 
 def test_ploughing_is_dropped_and_new_asphalt_is_not() -> None:
