@@ -38,7 +38,7 @@ from pipeline.change.learned.infer import median_mad
 Pixels = NDArray[np.float32]
 
 PIXEL_M = 5.0
-N_PAIRS = 220
+N_PAIRS = 300
 GROUP, SEED_FAMILY = 7, 101
 N_IMPLANTS = 240
 BUILT_SHARE, STANDING_SHARE = 0.62, 0.22
@@ -47,6 +47,10 @@ AREA_M2 = (330.0, 6000.0)
 EDGE_PX, WATER_PX = 12, 3
 FIELD_SIZES = (60, 200, 600)
 """Felzenszwalb's scale: larger, larger fields."""
+BARE_SPOTS = 0.4
+"""Of the spots, those of pale soil: eroded knolls, salt, sand."""
+LEAST_WATER = 200
+"""Pixels of water from which a date's water colours are taken."""
 STRANGE_SHARE = 0.15
 """Materials of any colour, beside those of the libraries."""
 CLASS_OF = {"roof": CLASSES.index("building"), "yard": CLASSES.index("hardened")}
@@ -145,7 +149,7 @@ def _mixed(place: Place, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
             here = of_field[fields] == k
             image[:, here] = place.dates[k][:, here]
         images.append(_spotted(_other_tones(image, fields, n, rng), fields, n, rng))
-    return images[0], images[1]
+    return _flooded(images[0], images[1], place, rng)
 
 
 def _other_tones(
@@ -157,7 +161,7 @@ def _other_tones(
     tone = rng.normal(0, 0.35, (1, n)) + rng.normal(0, 0.2, (4, n))
     greener = rng.normal(0, 0.5, n) * np.array([[-0.5], [-0.2], [-0.7], [1.0]])
     shift = ((tone + greener) * is_other).astype(np.float32)[:, fields]
-    contrast = np.where(is_other > 0, np.exp(rng.normal(-0.2, 0.4, n)), 1.0).astype(np.float32)
+    contrast = np.where(is_other > 0, np.exp(rng.normal(0, 0.5, n)), 1.0).astype(np.float32)
     counts = np.maximum(np.bincount(fields.ravel(), minlength=n), 1)
     out = np.empty_like(image)
     for band in range(4):
@@ -171,8 +175,8 @@ def _spotted(image: Pixels, fields: NDArray[np.int64], n: int, rng: np.random.Ge
     """Some fields with uneven spots of salt, drowned seed, lodged or thriving crop: none built."""
     spread = image.std(axis=(1, 2))
     height, width = fields.shape
-    for _ in range(int(rng.integers(0, 4))):
-        cell = float(np.exp(rng.uniform(np.log(4), np.log(18))))
+    for _ in range(int(rng.integers(0, 6))):
+        cell = float(np.exp(rng.uniform(np.log(2.5), np.log(18))))
         coarse = rng.normal(0, 1, (int(height / cell) + 2, int(width / cell) + 2))
         relief = cv2.resize(
             coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
@@ -180,10 +184,41 @@ def _spotted(image: Pixels, fields: NDArray[np.int64], n: int, rng: np.random.Ge
         least, softness = rng.uniform(0.9, 1.9), rng.uniform(0.05, 0.6)
         cover = np.clip((relief - least) / softness, 0, 1)
         cover *= (rng.random(n) < rng.uniform(0.1, 0.5))[fields]
-        tone = rng.normal(0, 0.9) + rng.normal(0, 0.25, 4)
-        tone[3] += rng.normal(0, 0.5)
+        is_bare = rng.random() < BARE_SPOTS
+        tone = abs(rng.normal(0, 1.2)) if is_bare else rng.normal(0, 0.9)
+        tone = tone + rng.normal(0, 0.25, 4)
+        tone[3] += rng.normal(-0.3 if is_bare else 0, 0.5)
         image = image + cover * (tone * spread)[:, None, None].astype(np.float32)
     return np.clip(image, 2, 253).astype(np.float32)
+
+
+def _flooded(
+    before: Pixels, after: Pixels, place: Place, rng: np.random.Generator
+) -> tuple[Pixels, Pixels]:
+    """Ponds of the colour of real water, at one date or at both: no roofs, dark as they are."""
+    water = [image[:, water_mask(image, place.seen)] for image in place.dates]
+    known = [colours for colours in water if colours.shape[1] >= LEAST_WATER]
+    if not known:
+        return before, after
+    images = [before, after]
+    height, width = place.seen.shape
+    for _ in range(int(rng.integers(0, 4))):
+        cell = float(np.exp(rng.uniform(np.log(4), np.log(20))))
+        coarse = rng.normal(0, 1, (int(height / cell) + 2, int(width / cell) + 2))
+        relief = cv2.resize(
+            coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+        )
+        colours = known[rng.integers(len(known))]
+        colour = colours[:, rng.integers(colours.shape[1])] * np.exp(rng.normal(0, 0.15, 4))
+        level, softness = rng.uniform(1.5, 2.3), rng.uniform(0.03, 0.25)
+        both = rng.random() < 0.3
+        for k in (0, 1) if both else (int(rng.integers(2)),):
+            # What stands at both dates has risen or fallen.
+            cover = np.clip((relief - level - rng.uniform(0, 0.3)) / softness, 0, 1)
+            wet = colour[:, None, None] * (1 + rng.normal(0, 0.04, (4, height, width)))
+            images[k] = images[k] + cover * (wet - images[k])
+    return (np.clip(images[0], 2, 253).astype(np.float32),
+            np.clip(images[1], 2, 253).astype(np.float32))  # fmt: skip
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--aligned", default="100-120", help="经产品配准的示例县的种子")
     parser.add_argument("--varied", default="201-232", help="变化了材质、地块和相机的示例县的种子")
     parser.add_argument("--backgrounds", type=Path, help="同一地点、其间没有建设的公有影像的文件夹")
-    parser.add_argument("--dates", type=int, default=4, help="其中最早的几期用来训练")
+    parser.add_argument("--dates", type=int, default=6, help="其中最早的几期用来训练")
     parser.add_argument("--start", type=Path, help="从这个权重文件（.pt）接着训练")
     return parser.parse_args()
 
