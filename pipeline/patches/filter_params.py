@@ -136,7 +136,7 @@ class FilterLimits(Frozen):
         default=1.2, gt=0, description="窄条地膜：变化后绿与红之比的下限（比路面白）"
     )
     min_strip_nir_red: float = Field(
-        default=0.78, gt=0, description="窄条地膜：变化后近红外与红之比的下限（水泥路更低）"
+        default=0.8, gt=0, description="窄条地膜：变化后近红外与红之比的下限（水泥路更低）"
     )
     min_strip_plants: float = Field(
         default=0.88,
