@@ -35,8 +35,9 @@ more particular."""
 class FilterLimits(Frozen):
     """Limits of the pseudo-change filters (see `patches.filters`).
 
-    Chosen on generated counties (seeds 100 to 103), the first three on counties 61 to 68 and on
-    NAIP pairs that end in 2015, with a network that had not learned from that date.
+    Chosen on generated counties (seeds 100 to 103); those of strips of film on counties 61 to 68;
+    the first three on these and on NAIP pairs that end in 2015, with a network that had not learned
+    from that date.
     """
 
     min_outline_contrast: float = Field(
