@@ -117,3 +117,15 @@ def test_objects_below_their_kinds_minimum_are_dropped(extracted: Extract) -> No
     own = larger[larger.change_kind == kind]
     assert own.area_planar_m2.min() >= limit
     assert report.counts["dropped_below_kind_min"] == (dropped.reason == "below_kind_min").sum() > 0
+
+
+def test_what_the_ground_does_not_bear_out_is_no_construction(extracted: Extract) -> None:
+    built = {"construction", "building", "hardened", "road", "photovoltaic", "facility"}
+    _, patches, _ = extracted()
+    _, left, dropped = extracted(
+        filter_limits={"min_outline_contrast": 99.0, "min_outline_change": 99.0}
+    )
+    before, after = (int(table.change_kind.isin(built).sum()) for table in (patches, left))
+    assert before >= 5
+    assert after <= 0.2 * before, "all but those whose outline lies mostly out of sight"
+    assert int(dropped.change_kind.isin(built).sum()) <= 0.2 * before, "nor are they called so"
