@@ -174,13 +174,8 @@ def _other_tones(
 def _spotted(image: Pixels, fields: NDArray[np.int64], n: int, rng: np.random.Generator) -> Pixels:
     """Some fields with uneven spots of salt, drowned seed, lodged or thriving crop: none built."""
     spread = image.std(axis=(1, 2))
-    height, width = fields.shape
     for _ in range(int(rng.integers(0, 6))):
-        cell = float(np.exp(rng.uniform(np.log(2.5), np.log(18))))
-        coarse = rng.normal(0, 1, (int(height / cell) + 2, int(width / cell) + 2))
-        relief = cv2.resize(
-            coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
-        )
+        relief = _relief(fields.shape, (2.5, 18), rng)
         least, softness = rng.uniform(0.9, 1.9), rng.uniform(0.05, 0.6)
         cover = np.clip((relief - least) / softness, 0, 1)
         cover *= (rng.random(n) < rng.uniform(0.1, 0.5))[fields]
@@ -201,13 +196,8 @@ def _flooded(
     if not known:
         return before, after
     images = [before, after]
-    height, width = place.seen.shape
     for _ in range(int(rng.integers(0, 4))):
-        cell = float(np.exp(rng.uniform(np.log(4), np.log(20))))
-        coarse = rng.normal(0, 1, (int(height / cell) + 2, int(width / cell) + 2))
-        relief = cv2.resize(
-            coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
-        )
+        relief = _relief(place.seen.shape, (4, 20), rng)
         colours = known[rng.integers(len(known))]
         colour = colours[:, rng.integers(colours.shape[1])] * np.exp(rng.normal(0, 0.15, 4))
         level, softness = rng.uniform(1.5, 2.3), rng.uniform(0.03, 0.25)
@@ -215,10 +205,21 @@ def _flooded(
         for k in (0, 1) if both else (int(rng.integers(2)),):
             # What stands at both dates has risen or fallen.
             cover = np.clip((relief - level - rng.uniform(0, 0.3)) / softness, 0, 1)
-            wet = colour[:, None, None] * (1 + rng.normal(0, 0.04, (4, height, width)))
+            wet = colour[:, None, None] * (1 + rng.normal(0, 0.04, (4, *cover.shape)))
             images[k] = images[k] + cover * (wet - images[k])
-    return (np.clip(images[0], 2, 253).astype(np.float32),
-            np.clip(images[1], 2, 253).astype(np.float32))  # fmt: skip
+    first, second = (np.clip(image, 2, 253).astype(np.float32) for image in images)
+    return first, second
+
+
+def _relief(
+    shape: tuple[int, ...], cells: tuple[float, float], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Smooth heights `(y, x)` of about unit spread, whose hills measure about a cell."""
+    cell = float(np.exp(rng.uniform(*np.log(cells))))
+    height, width = shape
+    coarse = rng.normal(0, 1, (int(height / cell) + 2, int(width / cell) + 2)).astype(np.float32)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(smooth, np.float32)
 
 
 @contextmanager

@@ -193,7 +193,7 @@ def mulch_film(o: Objects, limits: FilterLimits) -> Mask:
     and on the counties that the limits come from no figure of whole objects told them apart. Only
     film on a strip of one field, which looks like a road, is told by what was there before."""
     is_film = _is_film(o, "after", limits) | _is_film(o, "before", limits)
-    return (is_film & ~o.is_likely & ~o.is_spared) | _is_film_strip(o, limits)
+    return ((is_film & ~o.is_likely) | _is_film_strip(o, limits)) & ~o.is_spared
 
 
 def _is_film_strip(o: Objects, limits: FilterLimits) -> Mask:
