@@ -223,9 +223,9 @@ def is_water_now(o: Figures, limits: FilterLimits) -> Mask:
 
     Dark roofs, asphalt and solar panels are dark in all bands alike.
     """
-    is_dark = _share(o, "after", "water") >= limits.min_water
+    is_wet = _share(o, "after", "water") >= limits.min_water
     ratio = o["green_after"] / np.maximum(o["nir_after"], 1e-3)
-    return is_dark & (ratio >= limits.min_water_green_nir)
+    return is_wet & (ratio >= limits.min_water_green_nir)
 
 
 def has_outline(o: Figures, limits: FilterLimits) -> Mask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, pi
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from pipeline.grid import Grid, tiles
 from pipeline.io.reports import read_json
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.patches.components import Components
-from pipeline.patches.measures import width_m
+from pipeline.patches.measures import width_of_pixels_m
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.shapes import shape_figures
 from pipeline.stages.context import StageContext
@@ -76,8 +76,6 @@ def measure_ground(
             counts[present] += kinds
     shapes = shape_figures(trace_outlines(components, grid, context.local.map))
     figures = surface_figures(sums, grid.pixel_area_m2) | shapes
-    # Stairs of a straight outline in any direction are 4 / pi longer than it on average.
-    outline_m = figures["sides"] * grid.pixel_size_m * pi / 4
-    narrow = width_m(figures["area_m2"], outline_m)
+    narrow = width_of_pixels_m(figures["area_m2"], figures["sides"], grid.pixel_size_m)
     figures |= {"width_m": narrow, "length_ratio": figures["area_m2"] / narrow**2}
     return Ground(figures, counts)

@@ -32,7 +32,7 @@ from pipeline.patches.filters import (
     is_water_now,
     opened_wood,
 )
-from pipeline.patches.measures import DropReason, width_m
+from pipeline.patches.measures import DropReason, width_of_pixels_m
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.shapes import shape_figures
 
@@ -77,8 +77,8 @@ class Pair:
         sums = measure(self, components, 512)
         shapes = shape_figures(trace_outlines(components, GRID))
         figures = surface_figures(sums, GSD_M**2) | shapes
-        outline_m = figures["sides"] * GSD_M * np.pi / 4
-        return figures | {"width_m": width_m(figures["area_m2"], outline_m)}
+        narrow = width_of_pixels_m(figures["area_m2"], figures["sides"], GSD_M)
+        return figures | {"width_m": narrow}
 
     def reason(
         self,
