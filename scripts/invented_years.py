@@ -1,8 +1,8 @@
 """Years that never were, on real ground: fields mixed from several dates, roofs and yards set in.
 
-A few dates of one place are not many. But fields are sown by themselves: a year in which one field
-looks as in 2010 and its neighbour as in 2014 might have been. So both images of a pair are put together
-field by field from the real dates, with another tone here and there, and the implant script's
+Six dates of one place are few. But fields are sown by themselves: a year in which one looks as in
+2010 and its neighbour as in 2014 might have been. So both images of a pair are put together field
+by field from the real dates, with another tone here and there, and the implant script's
 painter (`implanting`) builds roofs and yards on them: between the dates, standing at both, or torn
 down. Materials are drawn anew for every pair. What differs otherwise was not built.
 
