@@ -92,9 +92,9 @@ def _stored(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     return stored
 
 
-def is_built(traces: NDArray[np.uint8], params: ConstructionParams) -> NDArray[np.bool_]:
+def is_built(traces: NDArray[np.uint8], min_probability: float) -> NDArray[np.bool_]:
     """Construction-like pixels `(y, x)` of planes `(N_TRACES, y, x)`."""
-    least = least_stored(params.min_probability)
+    least = least_stored(min_probability)
     chosen: NDArray[np.bool_] = (traces[BUILT] >= least) & (traces[BUILT] >= traces[WORKED])
     return chosen
 
@@ -108,7 +108,7 @@ def is_worked(traces: NDArray[np.uint8], params: ConstructionParams) -> NDArray[
 
 def told_kinds(traces: NDArray[np.uint8], params: ConstructionParams) -> NDArray[np.uint8]:
     """Kind `(y, x)` where the network tells one, 0 elsewhere."""
-    is_told = is_built(traces, params) | is_worked(traces, params)
+    is_told = is_built(traces, params.min_probability) | is_worked(traces, params)
     return np.where(is_told, traces[KIND], np.uint8(0))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.change.cleaning import CleaningParams, change_mask, halo_px
+from pipeline.change.construction import is_built
 from pipeline.change.kinds import DEMOLITION
 from pipeline.change.linear import SCORE_UNOBSERVED
 from pipeline.grid import RasterWindow, Tile, TileOutput
@@ -21,8 +22,8 @@ class MaskJob:
     """Parameters of `mask_tile`."""
 
     cleaning: CleaningParams
-    built_kinds: tuple[int, ...]
-    """Pixel values of `kind.tif` that the construction network gave to construction."""
+    min_built: float
+    """Probability from which a pixel may belong to a construction candidate."""
 
     @property
     def halo_px(self) -> int:
@@ -31,13 +32,16 @@ class MaskJob:
 
 
 def mask_tile(tile: Tile, sources: Mapping[str, RasterWindow], params: MaskJob) -> TileOutput:
-    """Tile function: `score` and `kind` of the padded window → `mask` of clean change (1, 0, 255
-    unobserved), `built` and `lost` (1, 0) of the core, uint8. What was built need not be over the
-    threshold of change: a yard of the colour of the soil changes less than the crops around it."""
+    """Tile function: `score`, `kind` and `traces` of the padded window → `mask` of clean change (1,
+    0, 255 unobserved), `built` and `lost` (1, 0) of the core, uint8. What was built need not be
+    over the threshold of change: a yard of the colour of the soil changes less than the crops
+    around it."""
     core = tile.core_slices
     score, kind = sources["score"].array[0], sources["kind"].array[0][core]
     mask = change_mask(score, params.cleaning)[core]
-    built = np.isin(kind, params.built_kinds) & (score[core] != SCORE_UNOBSERVED)
+    rows, cols = core
+    traces = sources["traces"].array[:, rows, cols]
+    built = is_built(traces, params.min_built) & (score[core] != SCORE_UNOBSERVED)
     lost = (mask == 1) & (kind == DEMOLITION)
     return TileOutput(
         {"mask": mask, "built": built.astype(np.uint8), "lost": lost.astype(np.uint8)}

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline.change.verdict import VerdictCard
 from pipeline.config.models import CountyConfig, ImageInput, RunConfig, Settings, SignedLearning
 from pipeline.errors import Finding, InputError, PipelineError, RuleError
 from pipeline.rules.parameters import RuleParameter, RuleSet
@@ -32,6 +33,8 @@ CODES_DIR = CONFIG_DIR / "codes"
 CHANGE_KIND_CODES = CODES_DIR / "change_kind.csv"
 CONSTRUCTION_NETWORK = CONFIG_DIR / "models" / "construction.onnx"
 """The network that tells construction (`pipeline.change.construction`)."""
+CONSTRUCTION_VERDICT = CONFIG_DIR / "models" / "construction_verdict.json"
+"""The scorecard over what the network found (`pipeline.change.verdict`)."""
 
 
 def load_kind_codes() -> dict[int, str]:
@@ -44,6 +47,12 @@ def construction_like_kinds() -> list[str]:
     """Codes of change kinds that are construction, or of which that is not known."""
     table = load_codes(CHANGE_KIND_CODES)
     return [code for code, told in table.attributes.items() if told["is_construction"] in ("1", "")]
+
+
+@cache
+def load_verdict(path: Path) -> VerdictCard:
+    """The scorecard over construction candidates. Raises `InputError` E-CONFIG-…"""
+    return _load_model(path, VerdictCard)
 
 
 def load_run(path: Path, data_dir: Path | None = None) -> RunConfig:

@@ -36,22 +36,10 @@ class FilterLimits(Frozen):
     """Limits of the pseudo-change filters (see `patches.filters`).
 
     Chosen on generated counties (seeds 100 to 103); those of strips of film on counties 61 to 68;
-    the first three on these and on NAIP pairs that end in 2015, with a network that had not learned
-    from that date.
+    the first on these and on NAIP pairs that end in 2015, with a network that had not learned from
+    that date.
     """
 
-    min_outline_contrast: float = Field(
-        default=0.18,
-        ge=0,
-        description="网络认作建设的，变化后轮廓两侧反差的下限（裸地亮度为 1）；"
-        "反差和下一项都不足的，地面上没有边界，不算建设；0 为不问",
-    )
-    min_outline_change: float = Field(
-        default=0.35,
-        ge=0,
-        description="网络认作建设的，轮廓内外变化量之差的下限"
-        "（绿、红、近红外之和，裸地每个波段为 1）",
-    )
     min_water_green_nir: float = Field(
         default=2.5,
         gt=0,

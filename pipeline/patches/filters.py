@@ -1,11 +1,13 @@
 """Pseudo-changes (伪变化): which objects are explained by something other than construction.
 
 One pure function per code over the figures of all objects (`change.surfaces`, `patches.shapes`),
-one switch per code, a fixed order. An object carries the first reason that explains it. Objects
-that the judges of construction took for construction (`is_likely`) are dropped only where the
-ground itself speaks against it: open water, or a spot without an outline, is taken for none
-(`is_water_now`, `has_outline`). All others are crops, bare fields or weather unless the ground
-speaks for digging, piling or new water. Recall first: what nothing explains stays a patch.
+one switch per code, a fixed order. An object carries the first reason that explains it. What the
+construction network found and its scorecard upheld (`is_told`) has been looked at more closely than
+any filter here can: only a strip of film or a shift of the images still explains it, and open water
+is taken for no construction (`is_water_now`). Without them the kinds say what is likely
+construction, and the ground may speak against it. All others are crops, bare fields or weather
+unless the ground speaks for digging, piling or new water. Recall first: what nothing explains stays
+a patch.
 
 Colours are relative to the bare ground of the same date: `green/red` near 1 is soil, above 1.05
 whiter than soil, below 0.95 yellower; `nir/red` falls below 0.85 on concrete, metal and stone and
@@ -23,8 +25,8 @@ from numpy.typing import NDArray
 
 from pipeline.patches.filter_params import FILTER_ORDER, FilterLimits, FilterParams
 
-LEAST_OPEN_SIDES = 0.5
-"""Share of an outline that must be seen on both sides to say that it is no edge."""
+TOLD_TOO = ("shift", "mulch_film")
+"""Filters that may drop even what network and scorecard call construction."""
 Mask = NDArray[np.bool_]
 Figures = Mapping[str, NDArray[np.float64]]
 
@@ -39,7 +41,7 @@ class Objects:
     is_spared: Mask
     """With evidence of digging, piling or the like: no filter but water's may drop it."""
     is_told: Mask
-    """Likely by the construction network's word, not by that of the kinds alone."""
+    """Likely by the word of network and scorecard (`change.verdict`), not by the kinds alone."""
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         return self.figures[name]
@@ -60,6 +62,8 @@ def filter_reasons(
     for code in FILTER_ORDER:
         if getattr(params, code) and (code in given or code in FILTERS):
             explained = given[code] if code in given else FILTERS[code](objects, limits)
+            if code not in TOLD_TOO:
+                explained = explained & ~objects.is_told
             reasons[explained & (reasons == "")] = code
     return reasons
 
@@ -159,11 +163,7 @@ def _is_film(o: Objects, date: str, limits: FilterLimits) -> Mask:
 
 
 def drying_yard(o: Objects, limits: FilterLimits) -> Mask:
-    """Grain or straw spread on ground that was bare; a yard that is only lighter or darker.
-
-    What the network takes for construction stays: on generated counties three in four of its
-    objects that looked like this were roofs renewed or built on bare ground.
-    """
+    """Grain or straw spread on ground that was bare; a yard that is only lighter or darker."""
     was_bare = _share(o, "before", "bare") >= 0.6
     green, nir = _ratio(o, "green", "after"), _ratio(o, "nir", "after")
     is_dry = (nir >= limits.min_dry_plant_nir_red) & (o["bright_after"] >= limits.min_grain_bright)
@@ -174,7 +174,7 @@ def drying_yard(o: Objects, limits: FilterLimits) -> Mask:
     is_even = np.sqrt(o["variance_after"]) <= limits.max_spread * o["bright_after"]
     is_small = o["area_m2"] <= limits.max_yard_m2
     is_drying = (spread | _only_brightness(o, limits)) & is_even & is_small
-    return is_drying & ~o.is_spared & ~o.is_told
+    return is_drying & ~o.is_spared
 
 
 def _only_brightness(o: Objects, limits: FilterLimits) -> Mask:
@@ -226,15 +226,6 @@ def is_water_now(o: Figures, limits: FilterLimits) -> Mask:
     is_wet = _share(o, "after", "water") >= limits.min_water
     ratio = o["green_after"] / np.maximum(o["nir_after"], 1e-3)
     return is_wet & (ratio >= limits.min_water_green_nir)
-
-
-def has_outline(o: Figures, limits: FilterLimits) -> Mask:
-    """An edge along the outline, in the later image or in the change. Where most of the outline
-    can not be seen nobody knows, and there is one."""
-    is_edge = (o["edge_after"] >= limits.min_outline_contrast) | (
-        o["span"] >= limits.min_outline_change
-    )
-    return is_edge | (o["open_sides"] < LEAST_OPEN_SIDES)
 
 
 def opened_wood(o: Figures, limits: FilterLimits) -> Mask:

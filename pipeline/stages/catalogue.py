@@ -11,6 +11,7 @@ from pipeline.config.load import (
     CHANGE_KIND_CODES,
     CODES_DIR,
     CONSTRUCTION_NETWORK,
+    CONSTRUCTION_VERDICT,
     RULES_DIR,
     profile_path,
 )
@@ -158,6 +159,7 @@ def _extract_inputs(run: RunConfig, paths: RunPaths) -> dict[str, Path]:
         "detect_summary": paths.detect_summary,
         "fit": paths.align_fit,
         "change_kind_codes": CHANGE_KIND_CODES,
+        "construction_verdict": CONSTRUCTION_VERDICT,
     }
     return inputs | ({"layers": paths.intake_layers} if run.county else {})
 

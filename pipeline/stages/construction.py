@@ -56,6 +56,7 @@ def told_of_network(model: ConstructionModel) -> dict[str, Any]:
     return {
         "name": model.network.card.name,
         "sha256": model.network.digest,
+        "roles": list(model.network.card.roles),
         "offset": model.scaling.offset.tolist(),
         "gain": model.scaling.gain.tolist(),
         "looks": model.looks,

@@ -18,7 +18,6 @@ from pipeline.patches.filter_params import FILTER_ORDER
 from pipeline.patches.filters import (
     Objects,
     filter_reasons,
-    has_outline,
     is_water_now,
     opened_wood,
 )
@@ -101,12 +100,9 @@ def explain(
 
 
 def _upheld(context: StageContext, found: Detected, ground: Ground) -> Detected:
-    """The objects with what the network takes for construction and the ground does not bear out
-    as other change."""
-    limits = context.run.settings.extract.filter_limits
-    figures = ground.figures
-    is_borne_out = has_outline(figures, limits) & ~is_water_now(figures, limits)
-    return Detected(found.components, found.reasons, found.is_likely & is_borne_out)
+    """The objects; what was taken for construction and is open water is other change."""
+    is_water = is_water_now(ground.figures, context.run.settings.extract.filter_limits)
+    return Detected(found.components, found.reasons, found.is_likely & ~is_water)
 
 
 def _judged(
@@ -134,7 +130,7 @@ def _judged(
     is_water = is_water_now(ground.figures, settings.filter_limits)
     kinds[is_water & (kinds == CROP)] = WATER
     reasons = found.reasons.copy()
-    is_told = is_likely & by_object
+    is_told = is_likely & (by_object and settings.construction.min_verdict > 0)
     objects = Objects(ground.figures, is_likely, is_opened | is_ground, is_told)
     explained = filter_reasons(objects, settings.filters, settings.filter_limits, given)
     was_kept = reasons == DropReason.KEPT

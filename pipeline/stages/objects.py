@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.change.construction import BUILT, FULL
+from pipeline.change.construction import BUILT, FULL, N_TRACES
 from pipeline.change.extraction import MaskJob, mask_tile, planes_tile
-from pipeline.change.linear import SCORE_MAX
 from pipeline.grid import Grid, PixelWindow, tiles
 from pipeline.io.reports import read_json
 from pipeline.io.strips import strips
@@ -31,11 +30,10 @@ from pipeline.patches.components import (
 from pipeline.patches.construction import (
     IN_CHANGE_SHARE,
     is_construction,
-    is_unchanged,
     outline_levels,
 )
-from pipeline.patches.kinds import BUILT_KINDS
 from pipeline.patches.measures import minimum_pixels
+from pipeline.stages.candidates import candidate_verdicts
 from pipeline.stages.context import StageContext
 
 
@@ -78,11 +76,11 @@ def find_objects(context: StageContext, grid: Grid) -> ClassedComponents:
     builder = ClassedBuilder(grid.width)
     faint, likely = (judged.classes == value for value in (FAINT, LIKELY))
     faint_ones, likely_ones = masks.built.select(faint), masks.built.select(likely)
-    for window, changed, planes in _with_planes(context, grid, masks, ("built",)):
+    for window, changed, built in _with_built(context, grid, masks):
         mask = changed * np.uint8(of_change)
         burn(masks.lost, window, mask, OTHER)
         burn(faint_ones, window, mask, FAINT)
-        burn_from(likely_ones, window, mask, planes["built"], judged.levels[likely], (LIKELY, 0))
+        burn_from(likely_ones, window, mask, built, judged.levels[likely], (LIKELY, 0))
         builder.add_strip(window.row0, mask)
     return builder.finish(min_pixels)
 
@@ -97,30 +95,28 @@ class _Judged:
     """Stored probability at which it ends."""
 
 
-def _with_planes(
-    context: StageContext, grid: Grid, masks: _Masks, names: tuple[str, ...]
-) -> Iterator[tuple[PixelWindow, NDArray[np.uint8], dict[str, NDArray[Any]]]]:
-    """Strip by strip the change mask (0, 1) and those of the stored `built` and `score`."""
-    planes = {
-        "built": Source(str(context.paths.detect_traces), (BUILT + 1,)),
-        "score": Source(str(context.paths.detect_score), (1,)),
-    }
-    job = TileJob(planes_tile, {name: planes[name] for name in names}, None)
+def _with_built(
+    context: StageContext, grid: Grid, masks: _Masks
+) -> Iterator[tuple[PixelWindow, NDArray[np.uint8], NDArray[Any]]]:
+    """Strip by strip the change mask (0, 1) and the stored probability of construction."""
+    source = Source(str(context.paths.detect_traces), (BUILT + 1,))
+    job = TileJob(planes_tile, {"built": source}, None)
     cut = tiles(grid.height, grid.width, context.tile_px)
     outputs = run_tiles(job, cut, context.tiled, context.progress("提取：判别建设"))
     for (row0, layers), (window, changed) in zip(
         strips(outputs, grid.width), masks.strips(), strict=True
     ):
         assert row0 == window.row0
-        yield window, changed, layers
+        yield window, changed, layers["built"]
 
 
 def _read_masks(context: StageContext, grid: Grid) -> _Masks:
     settings, paths = context.run.settings.extract, context.paths
-    params = MaskJob(settings.cleaning, BUILT_KINDS if is_told(context) else ())
+    params = MaskJob(settings.cleaning, settings.construction.min_pixel_probability)
     sources = {
         "score": Source(str(paths.detect_score), (1,)),
         "kind": Source(str(paths.detect_kind), (1,)),
+        "traces": Source(str(paths.detect_traces), tuple(range(1, N_TRACES + 1))),
     }
     cut = tiles(grid.height, grid.width, context.tile_px, params.halo_px)
     job = TileJob(mask_tile, sources, params)
@@ -134,20 +130,45 @@ def _read_masks(context: StageContext, grid: Grid) -> _Masks:
     return _Masks(grid.width, changed, built.finish(), lost.finish())
 
 
-def _judge(context: StageContext, grid: Grid, masks: _Masks) -> _Judged:
-    """What each built component is, and where it ends."""
-    weight, score, inside = (ComponentSums(masks.built) for _ in range(3))
-    for window, changed, planes in _with_planes(context, grid, masks, ("built", "score")):
-        weight.add_window(window, planes["built"])
-        score.add_window(window, planes["score"])
+@dataclass(frozen=True, eq=False)
+class _Weighed:
+    """What the built components weigh, `(component,)` each."""
+
+    is_candidate: NDArray[np.bool_]
+    levels: NDArray[np.uint8]
+    is_in_change: NDArray[np.bool_]
+
+
+def _weigh(context: StageContext, grid: Grid, masks: _Masks) -> _Weighed:
+    weight, inside = (ComponentSums(masks.built) for _ in range(2))
+    for window, changed, built in _with_built(context, grid, masks):
+        weight.add_window(window, built)
         inside.add_window(window, changed)
     weight_m2 = weight.totals.astype(np.float64) * (grid.pixel_area_m2 / FULL)
-    is_in_change = inside.totals >= IN_CHANGE_SHARE * masks.built.n_pixels
-    params = context.run.settings.extract.construction
-    mean_change = score.totals / (masks.built.n_pixels * float(SCORE_MAX))
     area_m2 = masks.built.n_pixels.astype(np.float64) * grid.pixel_area_m2
-    is_built = is_construction(weight_m2, area_m2, params)
-    classes = np.where(is_built, LIKELY, np.where(is_in_change, 0, FAINT)).astype(np.int32)
-    classes[is_unchanged(mean_change, params)] = 0
-    levels = np.floor(outline_levels(weight_m2, area_m2, params) * FULL).astype(np.uint8)
-    return _Judged(classes, levels)
+    params = context.run.settings.extract.construction
+    return _Weighed(
+        is_construction(weight_m2, area_m2, params),
+        np.floor(outline_levels(weight_m2, area_m2, params) * FULL).astype(np.uint8),
+        inside.totals >= IN_CHANGE_SHARE * masks.built.n_pixels,
+    )
+
+
+def find_candidates(context: StageContext, grid: Grid) -> tuple[Components, NDArray[np.uint8]]:
+    """What weighs enough to be construction, and the stored probability at which each ends."""
+    masks = _read_masks(context, grid)
+    weighed = _weigh(context, grid, masks)
+    return masks.built.select(weighed.is_candidate), weighed.levels[weighed.is_candidate]
+
+
+def _judge(context: StageContext, grid: Grid, masks: _Masks) -> _Judged:
+    """What each built component is, and where it ends."""
+    weighed = _weigh(context, grid, masks)
+    is_built = weighed.is_candidate.copy()
+    least = context.run.settings.extract.construction.min_verdict
+    if least > 0:
+        candidates = masks.built.select(is_built)
+        told = candidate_verdicts(context, grid, candidates, weighed.levels[is_built])
+        is_built[is_built] = told >= least
+    classes = np.where(is_built, LIKELY, np.where(weighed.is_in_change, 0, FAINT))
+    return _Judged(classes.astype(np.int32), weighed.levels)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.change.cleaning import CleaningParams, change_mask
+from pipeline.change.construction import BUILT, N_TRACES, WORKED
 from pipeline.change.extraction import MaskJob, mask_tile
 from pipeline.grid import PixelWindow, RasterWindow, Tile
 
@@ -150,8 +151,10 @@ def test_按瓦片加重叠边计算_与整幅逐像元相同(data: st.DataObjec
     )
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
     kind = rng.choice(np.array([0, 11, 20, 40], np.uint8), (rows, cols))
-    job = MaskJob(params, (11, 12))
-    mask, built = change_mask(score, params), ((kind == 11) & (score != UNSEEN)).astype(np.uint8)
+    traces = rng.choice(np.array([0, 50, 51, 90, 200], np.uint8), (N_TRACES, rows, cols))
+    job = MaskJob(params, 0.2)  # of 255: 51
+    likely = (traces[BUILT] >= 51) & (traces[BUILT] >= traces[WORKED])
+    mask, built = change_mask(score, params), (likely & (score != UNSEEN)).astype(np.uint8)
     split_row, split_col = data.draw(st.integers(1, rows - 1)), data.draw(st.integers(1, cols - 1))
     pieced, pieced_built = np.zeros_like(mask), np.zeros_like(mask)
     cores = [
@@ -164,7 +167,7 @@ def test_按瓦片加重叠边计算_与整幅逐像元相同(data: st.DataObjec
         cut = np.s_[:, padded.row0 : padded.row1, padded.col0 : padded.col1]
         sources = {
             name: RasterWindow(np.ascontiguousarray(array[cut]), padded.row0, padded.col0)
-            for name, array in (("score", score[None]), ("kind", kind[None]))
+            for name, array in (("score", score[None]), ("kind", kind[None]), ("traces", traces))
         }
         output = mask_tile(Tile(number, core, padded), sources, job)
         at = np.s_[core.row0 : core.row1, core.col0 : core.col1]

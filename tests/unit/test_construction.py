@@ -26,7 +26,6 @@ from pipeline.io.models import read_network
 from pipeline.patches.construction import (
     ConstructionWeightParams,
     is_construction,
-    is_unchanged,
     outline_levels,
 )
 from pipeline.patches.kinds import BUILT_KINDS
@@ -69,7 +68,7 @@ def test_planes_by_hand() -> None:
     assert traces[WORKED, 0].tolist() == [26, 178, 51]
     assert traces[KIND, 0].tolist() == [12, 23, 20]
     params = ConstructionParams(min_probability=0.35)
-    assert is_built(traces, params)[0].tolist() == [True, False, False]
+    assert is_built(traces, 0.35)[0].tolist() == [True, False, False]
     assert is_worked(traces, params)[0].tolist() == [False, True, False]
     assert told_kinds(traces, params)[0].tolist() == [12, 23, 0]
 
@@ -77,7 +76,7 @@ def test_planes_by_hand() -> None:
 def test_the_limit_itself_counts() -> None:
     traces = np.zeros((3, 1, 2), np.uint8)
     traces[BUILT, 0], traces[KIND] = [89, 88], 11  # 0.35 · 255 = 89.25
-    assert is_built(traces, ConstructionParams(min_probability=0.35))[0].tolist() == [True, False]
+    assert is_built(traces, 0.35)[0].tolist() == [True, False]
 
 
 def test_what_was_not_seen_says_nothing_and_tiles_do_not_show() -> None:
@@ -114,11 +113,6 @@ def test_a_sure_object_ends_higher_than_a_faint_one() -> None:
     weight, area = np.array([1000.0, 600.0, 0.0]), np.array([1000.0, 1000.0, 100.0])
     levels = np.floor(outline_levels(weight, area, params) * FULL)
     assert levels.tolist() == [191, 114, 0]
-
-
-def test_what_did_not_change_was_not_built() -> None:
-    params = ConstructionWeightParams(min_change=0.05)
-    assert is_unchanged(np.array([0.0, 0.049, 0.05]), params).tolist() == [True, True, False]
 
 
 def test_the_shipped_network_fits_the_code_table() -> None:

@@ -28,7 +28,6 @@ from pipeline.patches.filters import (
     FILTERS,
     Objects,
     filter_reasons,
-    has_outline,
     is_water_now,
     opened_wood,
 )
@@ -130,22 +129,6 @@ def test_crops_are_dropped_and_construction_on_the_same_field_is_not() -> None:
     assert pair.reason(is_likely=False, off="crop_cycle") == ""
 
 
-def test_a_spot_without_an_outline_is_not_borne_out() -> None:
-    def has(pair: Pair, box: Box = FIELD) -> bool:
-        return bool(has_outline(pair.figures(box), FilterLimits())[0])
-
-    paler = tuple(round(1.08 * value) for value in SOIL)
-    spot = Pair().paint("after", (0, SIZE, 0, SIZE), SOIL)
-    spot.paint("after", FIELD, (paler[0], paler[1], paler[2]))
-    assert not has(spot)
-    assert has(Pair().paint("after", FIELD, CONCRETE))
-    beside = Pair(CONCRETE).paint("before", FIELD, PLANTS).paint("after", FIELD, CONCRETE)
-    assert has(beside), "no edge any more, but one in the change"
-    spot.valid[:] = CLOUD
-    spot.valid[FIELD[0] : FIELD[1], FIELD[2] : FIELD[3]] = 0
-    assert has(spot), "nobody can see whether it has one"
-
-
 def test_water_is_told_from_dark_roofs() -> None:
     def wet(pair: Pair) -> bool:
         return bool(is_water_now(pair.figures(), FilterLimits())[0])
@@ -197,7 +180,7 @@ def test_grain_on_a_floor_is_dropped_and_a_roof_on_it_is_not(harvest: tuple[int,
     floor = Pair().paint("both", around, CONCRETE)
     assert floor.paint("after", FLOOR, harvest).reason(FLOOR) == "drying_yard"
     assert Pair(SOIL).paint("after", FLOOR, harvest).reason(FLOOR) == "drying_yard"
-    assert floor.reason(FLOOR, is_told=True) == "", "the network has looked at it"
+    assert floor.reason(FLOOR, is_told=True) == "", "network and scorecard have looked at it"
     roof = Pair().paint("both", around, CONCRETE).paint("after", FLOOR, WHITE_ROOF)
     assert roof.reason(FLOOR) == ""
     assert Pair().paint("after", FLOOR, harvest).reason(FLOOR) == "", "plants gave way: no floor"
