@@ -199,7 +199,9 @@ def test_split_then_merged_is_the_original(
         # a square millimetre for what the buffers' own coordinates round
         assert shapely.difference(patch.geometry, shapely.buffer(merged, 1e-4)).area < 1e-6
         assert shapely.difference(merged, shapely.buffer(patch.geometry, 1e-4)).area < 1e-6
-        assert geodesic_area_m2(merged) == pytest.approx(patch.area_m2, rel=1e-6, abs=1e-4)
+        # a hundredth of a millimetre all along the outline: slivers have much of it for their area
+        apart_m2 = 1e-5 * max(patch.geometry.length, 10.0)
+        assert geodesic_area_m2(merged) == pytest.approx(patch.area_m2, rel=1e-6, abs=apart_m2)
 
 
 @given(world=worlds())
