@@ -117,13 +117,12 @@ def measure_candidates(
 
 def _steps(image: NDArray[Any], scaling: InputScaling, date: int) -> NDArray[np.int16]:
     """Bands `(band, y, x)` of one date in steps of their robust standard deviation."""
-    offset, gain = (
-        v[date].astype(np.float64)[:, np.newaxis, np.newaxis]
-        for v in (scaling.offset, scaling.gain)
-    )
-    value = np.nan_to_num((image.astype(np.float64) - offset) * gain) * STEPS
     limit = STEPS * MOST_SPREADS
-    steps: NDArray[np.int16] = np.rint(np.clip(value, -limit, limit)).astype(np.int16)
+    steps = np.empty(image.shape, np.int16)
+    for k, band in enumerate(image):  # one by one: a tile in doubles is large
+        offset, gain = (float(v[date, k]) for v in (scaling.offset, scaling.gain))
+        value = np.nan_to_num((band.astype(np.float64) - offset) * gain) * STEPS
+        steps[k] = np.rint(np.clip(value, -limit, limit))
     return steps
 
 
