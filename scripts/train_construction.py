@@ -1,6 +1,7 @@
 """Trains the construction network and writes `configs/models/construction.onnx`.
 
-    python scripts/train_construction.py --work FOLDER --backgrounds NAIP [--steps 14000]
+    PYTHONPATH=. python scripts/train_construction.py --work FOLDER --backgrounds NAIP
+        [--steps 14000]
 
 Needs the extra `train`. It learns from demo counties as the product itself aligns them
 (`--aligned`), from varied ones (`training_counties`), and, if `--backgrounds` is given, from real
