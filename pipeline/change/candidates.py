@@ -11,7 +11,7 @@ candidate, so neither tiles nor their order can change them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.change.construction import BUILT, WORKED
-from pipeline.change.learned.infer import InputScaling
-from pipeline.change.objects import RunTable, _burn_ids
+from pipeline.change.learned.infer import InputScaling, scaled
+from pipeline.change.objects import RunTable, objects_in
 from pipeline.grid import RasterWindow, Tile, TileOutput
 
 STEPS = 32
 """Stored steps of one robust standard deviation of a band."""
-MOST_SPREADS = 30
+MOST_SPREADS = 30.0
 PER_MILLE = 1000
 RING_PX = 4
 HALO_PX = RING_PX + 1
@@ -80,7 +80,8 @@ def fit_tones(before: NDArray[Any], after: NDArray[Any], scaling: InputScaling, 
     """The tones of a pair from its sample `(band, n)`; dark values are the quantile `q`."""
     dark = np.array([np.quantile(pixels, q, axis=1) for pixels in (before, after)])
     middle = np.array([np.median(pixels, axis=1) for pixels in (before, after)])
-    return Tones(scaling, dark, np.maximum((middle - dark) / DARKEST, 1e-6))
+    within = replace(scaling, clip=MOST_SPREADS)
+    return Tones(within, dark, np.maximum((middle - dark) / DARKEST, 1e-6))
 
 
 def measure_candidates(
@@ -91,15 +92,10 @@ def measure_candidates(
     The partial is (candidate numbers, sums `(candidate, N_SUMS)`) of those with pixels in the core.
     """
     valid, traces = sources["valid"].array[0], sources["traces"].array
-    ids = np.full(valid.shape, -1, np.int32)
-    _burn_ids(params.runs, (tile.padded.row0, tile.padded.col0), ids)
+    ids, present, local = objects_in(tile, params.runs)
     rows, cols = tile.core_slices
-    present = np.unique(ids[rows, cols])
-    present = present[present >= 0]
     sums = np.zeros((present.size, N_SUMS), np.int64)
     if present.size:
-        local = np.full(int(present[-1]) + 1, -1, np.int64)
-        local[present] = np.arange(present.size)
         chosen = list(params.positions)
         pair = [sources[name].array[chosen] for name in ("before", "after")]
         planes = np.concatenate([_steps(i, params.tones.scaling, k) for k, i in enumerate(pair)])
@@ -117,12 +113,7 @@ def measure_candidates(
 
 def _steps(image: NDArray[Any], scaling: InputScaling, date: int) -> NDArray[np.int16]:
     """Bands `(band, y, x)` of one date in steps of their robust standard deviation."""
-    limit = STEPS * MOST_SPREADS
-    steps = np.empty(image.shape, np.int16)
-    for k, band in enumerate(image):  # one by one: a tile in doubles is large
-        offset, gain = (float(v[date, k]) for v in (scaling.offset, scaling.gain))
-        value = np.nan_to_num((band.astype(np.float64) - offset) * gain) * STEPS
-        steps[k] = np.rint(np.clip(value, -limit, limit))
+    steps: NDArray[np.int16] = np.rint(scaled(image, scaling, date) * STEPS).astype(np.int16)
     return steps
 
 

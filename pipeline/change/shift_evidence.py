@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.change.objects import RunTable, _burn_ids
+from pipeline.change.objects import RunTable, objects_in
 from pipeline.grid import RasterWindow, Tile, TileOutput
 
 RADII_PX = (1, 2)
@@ -55,18 +55,16 @@ def measure_shift_evidence(
     The partial is (component numbers, sums `(component, 5)`) of the components in the core.
     """
     valid = sources["valid"].array[0] == 0
-    ids = np.full(valid.shape, -1, np.int32)
-    _burn_ids(params.runs, (tile.padded.row0, tile.padded.col0), ids)
-    core = ids[tile.core_slices]
-    present = np.unique(core[core >= 0])
+    ids, present, local = objects_in(tile, params.runs)
     if not present.size:
         return TileOutput()
+    core = ids[tile.core_slices]
     before = sources["before"].array
     after = sources["after"].array
     columns = [np.ones(valid.shape, np.bool_)]
     columns += [explained_by_shift(before, after, valid, params.lines, r) for r in RADII_PX]
     columns += [_core_of(ids, r) for r in RADII_PX]
-    at = np.searchsorted(present, core[core >= 0])
+    at = local[core[core >= 0]]
     sums = np.stack(
         [
             np.bincount(at, weights=column[tile.core_slices][core >= 0], minlength=present.size)

@@ -20,7 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.change.cover import BARE, PLANTS, WATER, CoverRule, KindBands, cover_of
-from pipeline.change.objects import RunTable, _burn_ids
+from pipeline.change.objects import RunTable, objects_in
 from pipeline.grid import RasterWindow, Tile, TileOutput
 
 STEPS = 64
@@ -110,16 +110,11 @@ def measure_surfaces(
     `(component, kind value)`) of the components in the core.
     """
     valid = sources["valid"].array[0]
-    ids = np.full(valid.shape, -1, np.int32)
-    _burn_ids(params.runs, (tile.padded.row0, tile.padded.col0), ids)
+    ids, present, local = objects_in(tile, params.runs)
     rows, cols = tile.core_slices
-    present = np.unique(ids[rows, cols])
-    present = present[present >= 0]
     sums = np.zeros((present.size, N_SUMS), np.int64)
     counts = np.zeros((present.size, len(params.kind_values)), np.int64)
     if present.size:
-        local = np.full(int(present[-1]) + 1, -1, np.int64)
-        local[present] = np.arange(present.size)
         core = np.array([rows.start, rows.stop, cols.start, cols.stop], np.int64)
         covers, steps = [], []
         for name, rule in params.rules.items():
