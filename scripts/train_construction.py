@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from real_backgrounds import Piece, background_scenes, cut_out, set_in
 from torch import Tensor, nn
 from torch.nn import functional
-from training_counties import CLASSES, aligned_county, make_training_county
+from training_counties import CLASSES, aligned_county, make_training_county, training_seeds
 
 N_BUILT = 5
 """Classes after `none` that are construction."""
@@ -69,8 +69,8 @@ def main() -> None:
     torch.manual_seed(given.seed)
     given.work.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(given.seed)
-    aligned = [_scenes(given.work, "aligned", seed, rng) for seed in _seeds(given.aligned)]
-    varied = [_scenes(given.work, "varied", seed, rng) for seed in _seeds(given.varied)]
+    aligned = [_scenes(given.work, "aligned", seed, rng) for seed in training_seeds(given.aligned)]
+    varied = [_scenes(given.work, "varied", seed, rng) for seed in training_seeds(given.varied)]
     network = ConstructionNetwork(len(CLASSES)).to(memory_format=torch.channels_last)
     if given.start:
         network.load_state_dict(torch.load(given.start))
@@ -106,13 +106,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dates", type=int, default=6, help="其中最早的几期用来训练")
     parser.add_argument("--start", type=Path, help="从这个权重文件（.pt）接着训练")
     return parser.parse_args()
-
-
-def _seeds(text: str) -> range:
-    first, last = (int(part) for part in text.split("-"))
-    if first < 100:
-        raise SystemExit("种子 100 以下留作检验，不得用于训练。")
-    return range(first, last + 1)
 
 
 def _scenes(work: Path, way: str, seed: int, rng: np.random.Generator) -> list[Scene]:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from scipy.optimize import minimize
 from scipy.special import expit
+from training_counties import training_seeds
 
 from pipeline.change.construction import BUILT
 from pipeline.change.learned.network import parse_network
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 def _counties(given: argparse.Namespace) -> Iterator[Case]:
-    for seed in _seeds(given.counties):
+    for seed in training_seeds(given.counties):
         folder = given.work / f"county{seed}_data"
         raw = folder / "raw" / "demo"
         if not (raw / "truth.gpkg").exists():
@@ -244,14 +245,6 @@ def _trained_on(given: argparse.Namespace) -> str:
     names = "、".join(path.stem for path in images)
     told = f"demo 示例县（种子 {given.counties}，2、3、5 米像元）的疑似建设对象"
     return f"{told}；NAIP 影像 {names} 两两比对的疑似建设对象，照原样的和嵌入房屋、场地的"
-
-
-def _seeds(text: str) -> range:
-    first, _, last = text.partition("-")
-    seeds = range(int(first), int(last or first) + 1)
-    if seeds and seeds[0] < 100:
-        raise SystemExit("seeds under 100 are for acceptance and for choosing thresholds")
-    return seeds
 
 
 def _arguments() -> argparse.Namespace:

@@ -117,6 +117,14 @@ def make_training_county(seed: int, size_px: int) -> TrainingCounty:
         return _painted(county, shapes, outlines, sensors)
 
 
+def training_seeds(text: str) -> range:
+    """`171-180` as seeds; refuses those that are kept from training."""
+    first, _, last = text.partition("-")
+    if int(first) < 100:
+        raise SystemExit("seeds under 100 are for acceptance and for choosing thresholds")
+    return range(int(first), int(last or first) + 1)
+
+
 def aligned_county(seed: int, size_px: int, folder: Path) -> TrainingCounty:
     """A county of the demo as it is, made in `folder` and aligned by the product."""
     raw = folder / "raw" / "demo"

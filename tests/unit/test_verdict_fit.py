@@ -55,6 +55,6 @@ def test_the_fit_finds_what_tells_at_every_pixel_size(script: ModuleType) -> Non
 
 
 def test_seeds_kept_for_acceptance_are_refused(script: ModuleType) -> None:
-    assert list(script._seeds("171-173")) == [171, 172, 173]
+    assert list(script.training_seeds("171-173")) == [171, 172, 173]
     with pytest.raises(SystemExit, match="acceptance"):
-        script._seeds("11-15")
+        script.training_seeds("11-15")
