@@ -46,8 +46,8 @@ freeze: setup ## 封存一期：BY=经办人 WHY=理由（RUN=运行编号）
 reopen: setup ## 解封一期：BY=经办人 WHY=理由（RUN=运行编号）
 	@$(if $(and $(BY),$(WHY)),,$(error 用法：make reopen RUN=运行编号 BY=经办人 WHY=理由))$(PY) -m pipeline reopen --run $(RUN) --by "$(BY)" --why "$(WHY)"
 
-compare: setup ## 比较两期影像：BEFORE=前.tif AFTER=后.tif [OUT=成果文件夹 GSD=米 BANDS=波段 DETECTOR=检测器 MODEL=模型.onnx]
-	@$(if $(and $(BEFORE),$(AFTER)),,$(error 用法：make compare BEFORE=前.tif AFTER=后.tif OUT=成果文件夹))$(PY) -m pipeline compare "$(BEFORE)" "$(AFTER)" --out "$(OUT)" $(if $(GSD),--gsd $(GSD)) $(if $(BANDS),--bands "$(BANDS)") $(if $(DETECTOR),--detector $(DETECTOR)) $(if $(MODEL),--model "$(MODEL)")
+compare: setup ## 比较两期影像：BEFORE=前.tif AFTER=后.tif [OUT=成果文件夹 GSD=米 BANDS=波段 DETECTOR=检测器 MODEL=模型.onnx REFERENCE=after]
+	@$(if $(and $(BEFORE),$(AFTER)),,$(error 用法：make compare BEFORE=前.tif AFTER=后.tif OUT=成果文件夹))$(PY) -m pipeline compare "$(BEFORE)" "$(AFTER)" --out "$(OUT)" $(if $(GSD),--gsd $(GSD)) $(if $(BANDS),--bands "$(BANDS)") $(if $(DETECTOR),--detector $(DETECTOR)) $(if $(MODEL),--model "$(MODEL)") $(if $(REFERENCE),--reference "$(REFERENCE)")
 
 evaluate: $(if $(filter %/raw/demo,$(DATA)),demo,setup) ## 评价精度：示例县对照真值（SEED=种子），或 DATA=带标注的文件夹 [GSD=米 DETECTOR=检测器 MODEL=模型.onnx]
 	@$(PY) -m pipeline evaluate "$(DATA)" $(if $(GSD),--gsd $(GSD)) $(if $(DETECTOR),--detector $(DETECTOR)) $(if $(MODEL),--model "$(MODEL)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -35,8 +36,17 @@ ROLES_ZH = {
 }
 """What people call the roles."""
 
+DateName = Literal["before", "after"]
+"""Which image of a pair."""
+DATE_NAMES: tuple[DateName, DateName] = ("before", "after")
+
 PIXEL_TYPES = ("uint8", "uint16", "int16", "float32")
 """Pixel types the kernels are built for."""
+
+
+def other_date(name: DateName) -> DateName:
+    """The pair's other image."""
+    return "before" if name == "after" else "after"
 
 
 @dataclass(frozen=True)

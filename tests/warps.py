@@ -156,7 +156,7 @@ def register_images(
             if window.index not in numbers:
                 continue
             sources = {}
-            for name, image, through in (("before", before, plain), ("after", after, mapping)):
+            for name, image, through in (("fixed", before, plain), ("moved", after, mapping)):
                 part = through.footprint(window.padded)
                 pixels = image[None, part.row0 : part.row1, part.col0 : part.col1]
                 sources[name] = RasterWindow(pixels, part.row0, part.col0)

@@ -36,6 +36,9 @@ def compare_command(
         str | None, typer.Option("--bands", help="波段角色，逗号分隔，如 blue,green,red,nir")
     ] = None,
     gsd: GsdOption = None,
+    reference: Annotated[
+        str, typer.Option("--reference", help="位置以哪一期为准：before 或 after")
+    ] = "before",
     detector: DetectorOption = "auto",
     model: ModelOption = None,
     tile: TileOption = 1024,
@@ -44,11 +47,12 @@ def compare_command(
 ) -> None:
     """比较两期影像，给出变化图斑。"""
     from pipeline.io.runs import LOG_NAME, WORK_FOLDER
-    from pipeline.stages.requests import compare_request, using_model
+    from pipeline.stages.requests import compare_request, positioned_by, using_model
 
     detector = chosen_detector(detector, model)
     run = compare_request(before, after, _split_bands(bands), gsd, detector)
-    run = run.model_copy(update={"settings": using_model(run.settings, model)})
+    settings = positioned_by(using_model(run.settings, model), reference)
+    run = run.model_copy(update={"settings": settings})
     with tiled_context(workers, scheduler, tile) as start:
         started = time.monotonic()
         result = compare_into(run, out, start)

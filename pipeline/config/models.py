@@ -40,7 +40,7 @@ from pipeline.patches.scene_dates import SceneDateParams
 from pipeline.patches.shift_slivers import ShiftSliverParams
 from pipeline.patches.simplify import SimplifyParams
 from pipeline.patches.townships import AssignmentParams
-from pipeline.scene import BAND_ROLES
+from pipeline.scene import BAND_ROLES, DateName
 from pipeline.schema.messages import suggest
 from pipeline.schema.model import Frozen, refusal
 from pipeline.schema.reference import REFERENCE_LAYERS
@@ -57,6 +57,11 @@ class IntakeSettings(Frozen):
 class AlignSettings(Frozen):
     """Settings of the stage `align`."""
 
+    reference: DateName = Field(
+        "before",
+        description="位置和格网以哪一期影像为准：before 变化前，改正变化后影像；"
+        "after 变化后，改正变化前影像",
+    )
     tie_points: TiePointParams = Field(default=TiePointParams(), description="配准：同名点")
     gate: RegistrationGateParams = Field(
         default=RegistrationGateParams(), description="配准：残差限值"

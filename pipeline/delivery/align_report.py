@@ -73,7 +73,7 @@ class AlignFacts:
     """Rows and columns of the working grid."""
     pixel_m: float
     registration: Mapping[str, int | float | str | None]
-    """kind, residual_px, residual_p95_px, n_points, n_used, n_check, shift_row_px, shift_col_px."""
+    """`Registration.as_json` without its field."""
     limits_px: Mapping[str, float]
     points: Sequence[tuple[float, float, float]]
     """Row, column and residual of points, pixels."""
@@ -145,6 +145,7 @@ def _registration(facts: AlignFacts) -> str:
     kind = KINDS_ZH.get(str(one["kind"]), str(one["kind"]))
     lines = [
         ("改正方式", kind),
+        ("位置为准的影像", DATES_ZH["valid_after" if one["moved"] == "before" else "valid_before"]),
         ("平移（行，列）", f"{_px(one['shift_row_px'])}，{_px(one['shift_col_px'])} 像元"),
         ("同名点", f"{one['n_points']} 个，一致的 {one['n_used']} 个"),
         ("独立检查点", f"{one['n_check']} 个"),

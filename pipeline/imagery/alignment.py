@@ -27,32 +27,33 @@ from pipeline.imagery.validity import (
     working_pixels,
     worst_of,
 )
+from pipeline.scene import DATE_NAMES, DateName
 
-DATE_NAMES = ("before", "after")
 MAX_GSD_RATIO = 4.0
 """Cubic convolution of a much finer source would alias; a much coarser one invents detail."""
 
 
-def working_grid(before: Grid) -> Grid:
-    """The grid a pair is compared on: the before image's own, or local UTM if it is in degrees.
+def working_grid(reference: Grid) -> Grid:
+    """The grid a pair is compared on: the reference image's own, or local UTM if it is in degrees.
 
-    The UTM grid has square pixels of the before pixel's area at the image centre, its origin on
+    The UTM grid has square pixels of the reference pixel's area at the image centre, its origin on
     whole multiples of the pixel size.
     """
-    if not before.is_geographic:
-        return before
-    assert before.crs is not None
-    centre_x, centre_y = before.xy(np.array([before.height / 2]), np.array([before.width / 2]))
-    to_degrees = Transformer.from_crs(before.crs, 4326, always_xy=True)
+    if not reference.is_geographic:
+        return reference
+    assert reference.crs is not None
+    middle = np.array([reference.height / 2]), np.array([reference.width / 2])
+    centre_x, centre_y = reference.xy(*middle)
+    to_degrees = Transformer.from_crs(reference.crs, 4326, always_xy=True)
     lon, lat = (float(v[0]) for v in to_degrees.transform(centre_x, centre_y))
     zone = min(60, max(1, floor((lon + 180) / 6) + 1))
     utm = CRS.from_epsg((32600 if lat >= 0 else 32700) + zone)
-    to_utm = Transformer.from_crs(before.crs, utm, always_xy=True)
-    size = _centre_pixel_m(before, to_utm)
+    to_utm = Transformer.from_crs(reference.crs, utm, always_xy=True)
+    size = _centre_pixel_m(reference, to_utm)
     edge = np.linspace(0.0, 1.0, 65)
-    rows = np.concatenate([edge * 0, edge * 0 + 1, edge, edge]) * before.height
-    cols = np.concatenate([edge, edge, edge * 0, edge * 0 + 1]) * before.width
-    x, y = to_utm.transform(*before.xy(rows, cols))
+    rows = np.concatenate([edge * 0, edge * 0 + 1, edge, edge]) * reference.height
+    cols = np.concatenate([edge, edge, edge * 0, edge * 0 + 1]) * reference.width
+    x, y = to_utm.transform(*reference.xy(rows, cols))
     left, top = floor(np.min(x) / size) * size, ceil(np.max(y) / size) * size
     width, height = ceil((np.max(x) - left) / size), ceil((top - np.min(y)) / size)
     return Grid(width, height, (size, 0.0, left, 0.0, -size, top), utm.to_wkt())
@@ -77,8 +78,13 @@ def is_placed_by_pixels(before: Grid, after: Grid) -> bool:
     return GridMapping(before, after).footprint(before.window).is_empty
 
 
-def require_comparable(target: Grid, before: Grid, after: Grid) -> None:
-    """Refuse pairs that do not overlap, or whose pixel sizes are too far apart."""
+def require_comparable(
+    target: Grid, before: Grid, after: Grid, reference: DateName = "before"
+) -> None:
+    """Refuse pairs that do not overlap, or whose pixel sizes are too far apart.
+
+    `target` is the working grid, made from the image whose positions stand (`reference`).
+    """
     if (before.crs_wkt is None) != (after.crs_wkt is None):
         raise InputError(
             Finding(
@@ -88,7 +94,7 @@ def require_comparable(target: Grid, before: Grid, after: Grid) -> None:
                 advice="为缺少坐标系的影像补上坐标系后再比对。",
             )
         )
-    mapping = GridMapping(target, after)
+    mapping = GridMapping(target, after if reference == "before" else before)
     if mapping.footprint(target.window).is_empty:
         raise InputError(
             Finding(
@@ -107,11 +113,12 @@ def require_comparable(target: Grid, before: Grid, after: Grid) -> None:
         (rows[1] - rows[0]) * (cols[2] - cols[0]) - (rows[2] - rows[0]) * (cols[1] - cols[0])
     )
     if not 1 / MAX_GSD_RATIO <= sqrt(area) <= MAX_GSD_RATIO:
+        fixed_zh, moved_zh = "前后" if reference == "before" else "后前"
         raise InputError(
             Finding(
                 "E-RASTER-GSD",
                 "两期影像的分辨率相差过大。",
-                value=f"变化后影像的像元是变化前的 1/{sqrt(area):.2f}",
+                value=f"变化{moved_zh}影像的像元是变化{fixed_zh}的 1/{sqrt(area):.2f}",
                 allowed=f"相差不超过 {MAX_GSD_RATIO:g} 倍",
                 advice="先把较细的一期重采样到相近的分辨率。",
             )

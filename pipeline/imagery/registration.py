@@ -23,6 +23,7 @@ from pipeline.imagery.displacement import (
     fit_bending,
 )
 from pipeline.imagery.tie_points import RegistrationKind, TiePoint, TiePointParams
+from pipeline.scene import DateName
 
 KINDS: tuple[RegistrationKind, ...] = get_args(RegistrationKind)
 MIN_CHECKS = 5
@@ -34,7 +35,7 @@ GAIN_IN_ERRORS = 2.0
 
 @dataclass(frozen=True)
 class Registration:
-    """The correction of the after image, and what is left of the misregistration."""
+    """The correction of one image, and what is left of the misregistration."""
 
     kind: RegistrationKind
     shift_row_px: float
@@ -50,6 +51,8 @@ class Registration:
     """Points that agree, check points among them."""
     n_check: int
     """Check points that agree."""
+    moved: DateName = "after"
+    """The image that is corrected; the other one's positions stand."""
 
     @property
     def is_established(self) -> bool:
@@ -73,6 +76,7 @@ class Registration:
             }
         return {
             "kind": self.kind,
+            "moved": self.moved,
             "shift_row_px": self.shift_row_px,
             "shift_col_px": self.shift_col_px,
             "residual_px": self.residual_px,
@@ -85,9 +89,9 @@ class Registration:
         }
 
 
-def at_rest(n_points: int) -> Registration:
+def at_rest(n_points: int, moved: DateName = "after") -> Registration:
     """No correction."""
-    return Registration("none", 0.0, 0.0, None, None, None, n_points, 0, 0)
+    return Registration("none", 0.0, 0.0, None, None, None, n_points, 0, 0, moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +109,7 @@ def fit_registration(
     params: TiePointParams,
     search_px: float,
     grid: Grid,
+    moved: DateName = "after",
 ) -> tuple[Registration, list[TiePoint]]:
     """The correction that the check points justify, and the points with `is_used` and residual.
 
@@ -114,7 +119,7 @@ def fit_registration(
     marked = mark_agreeing(points, params, search_px)
     used = [p for p in marked if p.is_used]
     if not used:
-        return at_rest(len(points)), marked
+        return at_rest(len(points), moved), marked
     fitted, checks = [p for p in used if not p.is_check], [p for p in used if p.is_check]
     if len(fitted) < params.min_points:  # a handful of points: none can be spared
         fitted, checks = used, used
@@ -137,6 +142,7 @@ def fit_registration(
         len(points),
         len(used),
         sum(p.is_check for p in used),
+        moved,
     )
     return with_residuals(found, marked), marked
 

@@ -27,7 +27,7 @@ from pipeline.imagery.validity import NodataRule, covered_mask, working_pixels
 from pipeline.schema.model import Frozen
 
 RegistrationKind = Literal["none", "shift", "affine", "field"]
-"""How the after image is moved, from simple to complex."""
+"""How the moved image is corrected, from simple to complex."""
 CHECK_EVERY = 4
 """One window in so many is a check point."""
 PX_PER_EXTRA_POINT = 1024
@@ -66,7 +66,7 @@ class TiePointParams(Frozen):
 
 @dataclass(frozen=True)
 class TiePoint:
-    """One measured displacement of the after image against the before image."""
+    """One measured displacement of the moved image against the one whose positions stand."""
 
     point_id: int
     row: float
@@ -90,10 +90,10 @@ class TiePoint:
 class TieJob:
     """Parameters of `measure_tie_point`."""
 
-    before: GridMapping
-    after: GridMapping
-    before_rule: NodataRule
-    after_rule: NodataRule
+    fixed: GridMapping
+    moved: GridMapping
+    fixed_rule: NodataRule
+    moved_rule: NodataRule
     search_px: float
     min_clear_share: float
     is_repeated: bool
@@ -146,22 +146,22 @@ def _centres(length: int, window_px: int, per_side: int) -> list[int]:
 def measure_tie_point(
     tile: Tile, sources: Mapping[str, RasterWindow], params: TieJob
 ) -> TileOutput:
-    """Tile function: displacement in one window; sources `before`, `after` with one band each.
+    """Tile function: displacement in one window; sources `fixed`, `moved` with one band each.
 
     The displacement is what is left after the mappings.
     """
     centre = (tile.core.row0 + tile.core.row1) / 2, (tile.core.col0 + tile.core.col1) / 2
-    before = _window_of(tile, sources["before"], params.before, params.before_rule)
-    after = _window_of(tile, sources["after"], params.after, params.after_rule)
-    found = _shift_between(before, after, params)
+    fixed = _window_of(tile, sources["fixed"], params.fixed, params.fixed_rule)
+    moved = _window_of(tile, sources["moved"], params.moved, params.moved_rule)
+    found = _shift_between(fixed, moved, params)
     if params.is_repeated and found[2] > 0 and max(abs(found[0]), abs(found[1])) < REACH_PX - 4:
-        moved = replace(
-            params.after,
-            shift_row_px=params.after.shift_row_px + found[0],
-            shift_col_px=params.after.shift_col_px + found[1],
+        mapping = replace(
+            params.moved,
+            shift_row_px=params.moved.shift_row_px + found[0],
+            shift_col_px=params.moved.shift_col_px + found[1],
         )
-        after = _window_of(tile, sources["after"], moved, params.after_rule)
-        left = _shift_between(before, after, replace(params, search_px=2.0))
+        moved = _window_of(tile, sources["moved"], mapping, params.moved_rule)
+        left = _shift_between(fixed, moved, replace(params, search_px=2.0))
         if left[2] > 0:
             found = found[0] + left[0], found[1] + left[1], left[2]
     point = TiePoint(tile.index, *centre, *found, tile.core.shape[0])
@@ -179,32 +179,32 @@ def _window_of(
 
 
 def _shift_between(
-    before: tuple[NDArray[np.float32], NDArray[np.uint8]],
-    after: tuple[NDArray[np.float32], NDArray[np.uint8]],
+    fixed: tuple[NDArray[np.float32], NDArray[np.uint8]],
+    moved: tuple[NDArray[np.float32], NDArray[np.uint8]],
     params: TieJob,
 ) -> tuple[float, float, float]:
     """`phase_shift` of two windows; quality 0 if too little of both was seen."""
-    both = before[1] & after[1]
+    both = fixed[1] & moved[1]
     if both.mean() < params.min_clear_share:
         return 0.0, 0.0, 0.0
-    return phase_shift(before[0], after[0], both, params.search_px)
+    return phase_shift(fixed[0], moved[0], both, params.search_px)
 
 
 def phase_shift(
-    before: NDArray[np.float32],
-    after: NDArray[np.float32],
+    fixed: NDArray[np.float32],
+    moved: NDArray[np.float32],
     valid: NDArray[np.uint8],
     search_px: float,
 ) -> tuple[float, float, float]:
-    """`(row, col)` displacement of `after` against `before`, and the peak's signal-to-noise ratio.
+    """`(row, col)` displacement of `moved` against `fixed`, and the peak's signal-to-noise ratio.
 
     Square windows `(y, x)`. Only peaks within `search_px` are considered. A flat window gives a
     ratio of 0.
     """
-    size = before.shape[0]
+    size = fixed.shape[0]
     taper = _hann(size)
     spectra = []
-    for image in (before, after):
+    for image in (fixed, moved):
         filled = np.where(valid == 1, image, image[valid == 1].mean(dtype=np.float64))
         filled = (filled - filled.mean(dtype=np.float64)) * taper
         if not filled.any():

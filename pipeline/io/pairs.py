@@ -20,7 +20,7 @@ from pipeline.imagery.validity import (
 from pipeline.io.rasters import read_window
 from pipeline.io.scenes import SceneFile, open_scene
 from pipeline.io.tiles import Dispatcher, Source, TileJob, merge_partials, run_tiles
-from pipeline.scene import PIXEL_TYPES, BandMatch, match_bands
+from pipeline.scene import PIXEL_TYPES, BandMatch, DateName, match_bands, other_date
 
 SCAN_TILE_PX = 1024
 
@@ -61,26 +61,36 @@ class ImagePair:
         )
 
 
-def open_pair(before: ImageRequest, after: ImageRequest, gsd_m: float | None) -> ImagePair:
-    """Open both images, match their bands and find the working grid. Raises `InputError`."""
-    first, second = (
-        open_scene(
-            request.path,
-            bands=request.bands,
-            gsd_m=gsd_m,
-            date=request.date,
-            mask=request.mask,
-        )
-        for request in (before, after)
-    )
-    grid = working_grid(first.scene.grid)
-    is_pixelwise = is_placed_by_pixels(first.scene.grid, second.scene.grid)
+def open_pair(
+    before: ImageRequest,
+    after: ImageRequest,
+    gsd_m: float | None,
+    reference: DateName = "before",
+) -> ImagePair:
+    """Open both images, match their bands and find the working grid: the reference's own.
+
+    Raises `InputError`.
+    """
+    files: dict[DateName, SceneFile] = {
+        "before": _opened(before, gsd_m),
+        "after": _opened(after, gsd_m),
+    }
+    fixed, moved = files[reference], files[other_date(reference)]
+    grid = working_grid(fixed.scene.grid)
+    is_pixelwise = is_placed_by_pixels(fixed.scene.grid, moved.scene.grid)
     if is_pixelwise:
-        second = replace(
-            second, scene=replace(second.scene, grid=first.scene.grid.resized_as(second.scene.grid))
-        )
-    require_comparable(grid, first.scene.grid, second.scene.grid)
+        laid = fixed.scene.grid.resized_as(moved.scene.grid)
+        moved = replace(moved, scene=replace(moved.scene, grid=laid))
+        files[other_date(reference)] = moved
+    require_comparable(grid, files["before"].scene.grid, files["after"].scene.grid, reference)
+    first, second = files["before"], files["after"]
     return ImagePair(first, second, match_bands(first.scene, second.scene), grid, is_pixelwise)
+
+
+def _opened(request: ImageRequest, gsd_m: float | None) -> SceneFile:
+    return open_scene(
+        request.path, bands=request.bands, gsd_m=gsd_m, date=request.date, mask=request.mask
+    )
 
 
 def find_nodata_rule(file: SceneFile, through: Dispatcher) -> NodataRule:

@@ -47,7 +47,7 @@ from pipeline.io.rasters import StripWriter
 from pipeline.io.reports import write_json
 from pipeline.io.scenes import SceneFile
 from pipeline.io.tiles import Source, TileJob, run_tiles
-from pipeline.scene import working_dtype
+from pipeline.scene import DATE_NAMES, working_dtype
 from pipeline.stages.align_report import write_align_report
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.hidden import (
@@ -58,7 +58,7 @@ from pipeline.stages.hidden import (
     validity_paths,
 )
 from pipeline.stages.inputs import open_run_pair, read_sample
-from pipeline.stages.registration import NAMES, mappings_of, register
+from pipeline.stages.registration import files_of, mappings_of, register
 
 RADIOMETRY_SAMPLE = SampleParams(blocks_per_side=4, target_pixels=500_000)
 MAPPED_TILE_PX = 2048
@@ -74,10 +74,11 @@ def run(context: StageContext) -> StageReport:
         found = both.map(
             lambda file: find_nodata_rule(file, context.local), (pair.before, pair.after)
         )
-        rules = dict(zip(NAMES, found, strict=True))
+        rules: dict[str, NodataRule] = dict(zip(DATE_NAMES, found, strict=True))
     gate = context.run.settings.align.gate
     registration, points = register(context, pair, rules)
-    require_registered(registration, gate, str(pair.after.path))
+    moved = str(files_of(pair)[registration.moved].path)
+    require_registered(registration, gate, moved)
     cells = None
     if is_flagged(registration, gate):
         cells = unregistered_cells(residual_points(points), pair.grid, gate)
@@ -133,7 +134,7 @@ def run(context: StageContext) -> StageReport:
     if quality.is_poor(params):
         notices += (poor_radiometry(quality, params),)
     if is_flagged(registration, gate):
-        notices += (residual_notice(registration, gate, str(pair.after.path), apart),)
+        notices += (residual_notice(registration, gate, moved, apart),)
     write_align_report(context, pair, fit, notices)
     return StageReport(counts, notices)
 

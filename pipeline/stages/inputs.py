@@ -19,7 +19,8 @@ MIN_SAMPLE_PIXELS = 256
 
 def open_run_pair(run: RunConfig) -> ImagePair:
     """The two images of a run."""
-    return open_pair(_request(run.before), _request(run.after), run.gsd_m)
+    reference = run.settings.align.reference
+    return open_pair(_request(run.before), _request(run.after), run.gsd_m, reference)
 
 
 def _request(image: ImageInput) -> ImageRequest:

@@ -1,4 +1,7 @@
-"""The last step of `compare`: results on the before image's own grid, under their public names."""
+"""The last step of `compare`: results on the before image's own grid, under their public names.
+
+The working grid is another one if that image is in degrees or the after image is the reference.
+"""
 
 from __future__ import annotations
 

@@ -27,40 +27,56 @@ from pipeline.imagery.tie_points import (
 )
 from pipeline.imagery.validity import NodataRule
 from pipeline.io.pairs import ImagePair
+from pipeline.io.scenes import SceneFile
 from pipeline.io.tiles import Source, TileJob, run_tiles
+from pipeline.scene import DATE_NAMES, DateName, other_date
 from pipeline.stages.context import StageContext
 
-NAMES = ("before", "after")
 FAR_PX = 8.0
 """A shift so long leaves too little common content in a window: measured again after moving."""
 
 
 def mappings_of(pair: ImagePair, registration: Registration) -> dict[str, GridMapping]:
-    """Where the working grid's pixels lie in each image, the after image corrected."""
-    return {
-        "before": GridMapping(pair.grid, pair.before.scene.grid),
-        "after": GridMapping(
-            pair.grid, pair.after.scene.grid, *registration.constant_px, registration.field
-        ),
+    """Where the working grid's pixels lie in each image, the moved one corrected."""
+    mappings: dict[str, GridMapping] = {
+        name: GridMapping(pair.grid, file.scene.grid) for name, file in files_of(pair).items()
     }
+    row, col = registration.constant_px
+    mappings[registration.moved] = replace(
+        mappings[registration.moved],
+        shift_row_px=row,
+        shift_col_px=col,
+        field=registration.field,
+    )
+    return mappings
+
+
+def files_of(pair: ImagePair) -> dict[DateName, SceneFile]:
+    """Both images by the name of their date."""
+    return {"before": pair.before, "after": pair.after}
 
 
 def register(
     context: StageContext, pair: ImagePair, rules: Mapping[str, NodataRule]
 ) -> tuple[Registration, list[TiePoint]]:
-    """Measure all points, fit, and measure the check points again on the corrected image."""
+    """Measure all points, fit, and measure the check points again on the corrected image.
+
+    Nothing but `align.reference` says which image is corrected: with it on the same image, a pair
+    whose dates are swapped gives the same numbers to the last bit.
+    """
     params = context.run.settings.align.tie_points
+    moved = other_date(context.run.settings.align.reference)
     search_px = search_limit_px(params, pair.grid.pixel_size_m)
     windows = tie_windows(pair.grid, params)
     checks = check_numbers(windows)
-    rest = at_rest(len(windows))
+    rest = at_rest(len(windows), moved)
     points = _measure(context, pair, rules, windows, rest, "配准：同名点")
-    moved = _far_shift(mark_agreeing(points, params, search_px), rest)
-    if moved.kind == "shift":
-        again = _measure(context, pair, rules, windows, moved, "配准：复测")
-        points = [_added(point, moved) for point in again]
+    far = _far_shift(mark_agreeing(points, params, search_px), rest)
+    if far.kind == "shift":
+        again = _measure(context, pair, rules, windows, far, "配准：复测")
+        points = [_added(point, far) for point in again]
     points = [replace(point, is_check=point.point_id in checks) for point in points]
-    found, points = fit_registration(points, params, search_px, pair.grid)
+    found, points = fit_registration(points, params, search_px, pair.grid, moved)
     if found.kind == "none":
         return found, points
     seen = {p.point_id for p in points if p.is_used and (p.is_check or not found.n_check)}
@@ -81,11 +97,11 @@ def _far_shift(points: list[TiePoint], rest: Registration) -> Registration:
     return replace(rest, kind="shift", shift_row_px=float(row), shift_col_px=float(col))
 
 
-def _added(point: TiePoint, moved: Registration) -> TiePoint:
+def _added(point: TiePoint, far: Registration) -> TiePoint:
     return replace(
         point,
-        shift_row_px=point.shift_row_px + moved.shift_row_px,
-        shift_col_px=point.shift_col_px + moved.shift_col_px,
+        shift_row_px=point.shift_row_px + far.shift_row_px,
+        shift_col_px=point.shift_col_px + far.shift_col_px,
     )
 
 
@@ -100,20 +116,24 @@ def _measure(
     """Displacements left after a correction, one point per window."""
     params = context.run.settings.align.tie_points
     mappings = mappings_of(pair, applied)
-    files, numbers = (pair.before, pair.after), matching_band(pair)
+    files, bands = files_of(pair), dict(zip(DATE_NAMES, matching_band(pair), strict=True))
+    parts: dict[str, DateName] = {"fixed": other_date(applied.moved), "moved": applied.moved}
     job = TileJob(
         measure_tie_point,
         {
-            name: Source(
-                str(file.path), (number,), MappedFootprint(mappings[name]), rules[name].has_mask
+            part: Source(
+                str(files[name].path),
+                (bands[name],),
+                MappedFootprint(mappings[name]),
+                rules[name].has_mask,
             )
-            for name, file, number in zip(NAMES, files, numbers, strict=True)
+            for part, name in parts.items()
         },
         TieJob(
-            mappings["before"],
-            mappings["after"],
-            rules["before"],
-            rules["after"],
+            mappings[parts["fixed"]],
+            mappings[parts["moved"]],
+            rules[parts["fixed"]],
+            rules[parts["moved"]],
             search_limit_px(params, pair.grid.pixel_size_m),
             params.min_clear_share,
             is_repeated=applied.field is None,

@@ -13,7 +13,7 @@ from pipeline.config.models import DetectSettings, ImageInput, RunConfig, Settin
 from pipeline.errors import Finding, UsageError
 from pipeline.io.rasters import require_local_file
 from pipeline.io.scenes import SceneMeta, read_meta
-from pipeline.scene import require_known_roles
+from pipeline.scene import DATE_NAMES, require_known_roles
 
 
 def with_detector(detector: str) -> Settings:
@@ -35,6 +35,23 @@ def with_detector(detector: str) -> Settings:
 def using_model(settings: Settings, model: Path | None) -> Settings:
     """The same settings with the network that the detector `learned` is to use, if one is given."""
     return settings if model is None else with_model(settings, str(model))
+
+
+def positioned_by(settings: Settings, reference: str) -> Settings:
+    """The same settings with the image whose positions stand. Raises `UsageError`."""
+    if reference not in DATE_NAMES:
+        raise UsageError(
+            Finding(
+                "E-USAGE",
+                f"没有叫“{reference}”的一期影像。",
+                where="--reference",
+                value=reference,
+                allowed="、".join(DATE_NAMES),
+                advice="before 以变化前影像的位置为准，after 以变化后影像的位置为准。",
+            )
+        )
+    align = settings.align.model_copy(update={"reference": reference})
+    return settings.model_copy(update={"align": align})
 
 
 def compare_request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ def add_swap_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("--bands", help="as for compare")
     parser.add_argument("--gsd", help="as for compare")
+    parser.add_argument(
+        "--frame",
+        choices=("before", "held"),
+        default="before",
+        help="whose positions stand: each run's own before image, or the same image both times",
+    )
     parser.add_argument("--min-area", type=float, default=400.0, help="of raw patches, m2")
 
 
@@ -35,15 +42,22 @@ def run_swap(given: argparse.Namespace) -> int:
     options = ["--workers", str(given.workers), "--detector", given.detector]
     options += ["--bands", given.bands] if given.bands else []
     options += ["--gsd", given.gsd] if given.gsd else []
-    ways = {"forth": (given.before, given.after), "back": (given.after, given.before)}
+    # What a meta.yaml says of before.tif and after.tif (masks, dates) would hold one way only.
+    one, two = (given.out / name for name in ("one.tif", "two.tif"))
+    shutil.copyfile(given.before, one)
+    shutil.copyfile(given.after, two)
+    ways = {"forth": (one, two), "back": (two, one)}
     for name, pair in ways.items():
-        say(f"{name}: {compare(*pair, given.out / name, options):.0f} s")
-    forth, back = (_score(given.out / name / "score.tif") for name in ways)
+        is_held = name == "back" and given.frame == "held"
+        way = [*options, "--reference", "after"] if is_held else options
+        say(f"{name}: {compare(*pair, given.out / name, way):.0f} s")
+    forth, back = (_score(given.out / name / "work" / "detect" / "score.tif") for name in ways)
     report: dict[str, Any] = {"is_one_grid": forth[1:] == back[1:]}
     if report["is_one_grid"]:
         report |= _differences(forth[0], back[0])
     raw = [_raw_patches(*one, given.min_area) for one in (forth, back)]
-    raw[1] = _moved_back(raw[1], given.out / "forth", forth[1])
+    if given.frame == "before":
+        raw[1] = _moved_back(raw[1], given.out / "forth", forth[1])
     report |= {"n_forth": len(raw[0]), "n_back": len(raw[1])}
     shares = [_matched(raw[0], raw[1]), _matched(raw[1], raw[0])]
     report["matched"] = [round(share, 4) for share in shares]

@@ -13,7 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tests.factories import World, call_cli, compare, make_pair, read_raster
+from tests.factories import World, call_cli, compare, make_pair, read_raster, write_raster
 
 APART = (1.6, -2.1)
 """2.64 px."""
@@ -114,3 +114,63 @@ def test_swapped_dates_find_the_same_raw_change(tmp_path: Path, shift: tuple[flo
         unions = [(mine & (others == t)).sum() / (mine | (others == t)).sum() for t in touched]
         matched += max(unions, default=0.0) >= 0.9
     assert matched / len(large) >= 0.95
+
+
+@pytest.mark.parametrize("is_finer", [False, True], ids=["one grid", "two pixel sizes"])
+def test_the_reference_decides_where_things_lie_whatever_the_dates(
+    tmp_path: Path, is_finer: bool
+) -> None:
+    """Dates swapped, the same image's positions standing: equal to the last bit."""
+    world = make_pair(tmp_path, (320, 400), boxes=BOXES, shift=(1.7, 1.2), noise=0.002)
+    after = finer(world, tmp_path / "finer.tif") if is_finer else world.after
+    pairs = {
+        "there": (world.before, after, "before"),
+        "back": (after, world.before, "after"),
+        "other": (world.before, after, "after"),
+    }
+    for name, (first, second, reference) in pairs.items():
+        options = ["--out", tmp_path / name, "--reference", reference, "--workers", "1"]
+        assert call_cli("compare", first, second, *options).code == 0
+    scores = {name: tmp_path / name / "work" / "detect" / "score.tif" for name in pairs}
+    assert scores["there"].read_bytes() == scores["back"].read_bytes()
+    assert scores["there"].read_bytes() != scores["other"].read_bytes()
+    assert fit_of(tmp_path / "there" / "work" / "align")["moved"] == "after"
+    assert fit_of(tmp_path / "back" / "work" / "align")["moved"] == "before"
+    # what is published lies on the before image's own pixels, whichever image is the reference
+    for name, (first, _, _) in pairs.items():
+        with rasterio.open(tmp_path / name / "score.tif") as made, rasterio.open(first) as given:
+            assert made.shape == given.shape
+            assert made.transform == given.transform
+    if is_finer:  # outlines on other pixels: their middles say little
+        return
+    # the content lies displaced in the after image, and so do the patches once it is the reference
+    moved = [middle_of(tmp_path / name / "patches.gpkg") for name in ("other", "there")]
+    np.testing.assert_allclose(np.subtract(*moved), (1.2 * 2.0, -1.7 * 2.0), atol=0.6)
+
+
+def finer(world: World, target: Path) -> Path:
+    """The after image with pixels half as large."""
+    with rasterio.open(world.after) as dataset:
+        smooth = ndimage.zoom(
+            dataset.read().astype(float), (1, 2, 2), order=3, grid_mode=True, mode="nearest"
+        )
+        pixels = np.clip(np.rint(smooth), 1, 65535).astype(np.uint16)
+        transform = dataset.transform @ rasterio.Affine.scale(0.5)
+    return write_raster(target, pixels, transform=transform, descriptions=world.roles)
+
+
+def middle_of(patches: Path) -> NDArray[np.float64]:
+    """Centroid of the largest patch, x and y."""
+    table = pyogrio.read_dataframe(patches, layer="patches")
+    middle = table.geometry.iloc[int(table.geometry.area.argmax())].centroid
+    return np.array([middle.x, middle.y])
+
+
+def test_an_unknown_reference_is_refused(tmp_path: Path) -> None:
+    world = make_pair(tmp_path, (128, 128))
+    called = call_cli(
+        "compare", world.before, world.after, "--out", tmp_path / "out", "--reference", "now"
+    )
+    assert called.code == 2
+    assert "before、after" in called.out + called.err
+    assert not (tmp_path / "out").exists()

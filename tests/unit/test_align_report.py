@@ -22,6 +22,7 @@ def facts(**changes: object) -> AlignFacts:
         "pixel_m": 2.0,
         "registration": {
             "kind": "field",
+            "moved": "before",
             "shift_row_px": 0.83,
             "shift_col_px": -1.47,
             "residual_px": None,
@@ -45,7 +46,8 @@ def facts(**changes: object) -> AlignFacts:
 def test_the_page_tells_every_figure() -> None:
     page = render_alignment(facts())
     for text in (
-        "局部位移场", "0.83，-1.47 像元", "144 个，一致的 135 个", "未知 像元", "0.17 像元",
+        "局部位移场", "位置为准的影像</th><td class=num>变化后",
+        "0.83，-1.47 像元", "144 个，一致的 135 个", "未知 像元", "0.17 像元",
         "<td>蓝</td>", "<td>第 2 波段</td>", "1.2000", "-150.00", "0.951", "68.60", "32.20",
         "样本 1,000 个，其中不变 680 个（68.00%）", "云 30.00%", "云影 0.10%", "69.90%",
         "变化前 0 片、变化后 3 片", "没有看到不等于没有变化", "&lt;b&gt;",
