@@ -61,8 +61,11 @@ COARSER = (1.0, 1.5, 2.5)
 LEAST_BUILT, MOST_UNBUILT = 0.5, 0.1
 """Share of a candidate inside something built: from here on it is construction, below it is not."""
 N_QUANTILES = 20
-PENALTY, SIZE_PENALTY = 10.0, 30.0
+PENALTY, SIZE_PENALTY = 3.0, 10.0
 """Of a squared weight, and of one that goes with the pixel size, in units of log-likelihood / 2."""
+REAL_WEIGHT = 3.0
+"""Candidates on real ground count so many times: the counties have ten times as many, nearly all of
+them built."""
 DIGITS = 5
 Table = dict[str, NDArray[np.float64]]
 
@@ -83,14 +86,16 @@ def main() -> None:
     """Compare, measure, fit, write."""
     given = _arguments()
     given.work.mkdir(parents=True, exist_ok=True)
-    tables, sizes, truths = [], [], []
+    tables, sizes, truths, weights = [], [], [], []
     for case in (*_counties(given), *_real_pairs(given)):
         figures, pixel_m, share = measure(case, given.work / case.name)
         tables.append(figures)
         sizes.append(np.full(share.size, size_term(pixel_m)))
         truths.append(share)
+        weights.append(np.full(share.size, REAL_WEIGHT if case.bands else 1.0))
         print(f"{case.name}: {share.size} candidates, {np.sum(share >= LEAST_BUILT)} built")
-    card = fit(tables, np.concatenate(sizes), np.concatenate(truths), _trained_on(given))
+    known = (np.concatenate(parts) for parts in (sizes, truths, weights))
+    card = fit(tables, *known, _trained_on(given))
     text = json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n"
     given.out.write_text(text, encoding="utf-8", newline="\n")
 
@@ -198,13 +203,19 @@ def _built_share(
 
 
 def fit(
-    tables: list[Table], size: NDArray[np.float64], share: NDArray[np.float64], trained_on: str
+    tables: list[Table],
+    size: NDArray[np.float64],
+    share: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    trained_on: str,
 ) -> VerdictCard:
-    """The card by penalised logistic regression on normal scores (no draw of lots anywhere)."""
+    """The card by penalised logistic regression on normal scores (no draw of lots anywhere); every
+    candidate counts as many times as `counts` says."""
     names = list(tables[0])
     values = np.column_stack([np.concatenate([table[name] for table in tables]) for name in names])
     is_clear = (share >= LEAST_BUILT) | (share < MOST_UNBUILT)
     values, built, size = values[is_clear], share[is_clear] >= LEAST_BUILT, size[is_clear]
+    counts = counts[is_clear]
     middles = (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES
     quantiles = np.quantile(values, middles, axis=0)
     quantiles = np.array([[float(f"{q:.{DIGITS}g}") for q in row] for row in quantiles])
@@ -216,9 +227,9 @@ def fit(
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         log_odds = weights[0] + terms @ weights[1:]
-        wrong = expit(log_odds) - built
+        wrong = counts * (expit(log_odds) - built)
         fall = np.concatenate([[wrong.sum()], terms.T @ wrong + penalty * weights[1:]])
-        missed = np.logaddexp(0, np.where(built, -log_odds, log_odds)).sum()
+        missed = counts @ np.logaddexp(0, np.where(built, -log_odds, log_odds))
         return float(missed + np.sum(penalty * weights[1:] ** 2) / 2), fall
 
     start = np.zeros(terms.shape[1] + 1)

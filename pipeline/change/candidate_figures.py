@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.change.candidates import (
     N_BANDS,
+    N_CROSS,
     N_DATES,
     N_OWN,
     N_PLANES,
@@ -23,6 +24,8 @@ from pipeline.change.linear import SCORE_MAX
 BAND_NAMES = ("blue", "green", "red", "nir")
 DATES = ("before", "after")
 LEAST_CORE_PX = 4
+LEAST_SPREAD = 0.1
+"""Robust standard deviations of the image: no ground is more even than that."""
 Figures = dict[str, NDArray[np.float64]]
 
 
@@ -57,6 +60,7 @@ def candidate_figures(sums: NDArray[np.int64], tones: Tones, pixel_area_m2: floa
         | _shape_figures(own, pixel_area_m2)
         | _colour_figures(told, tones)
         | _outline_figures(told)
+        | _standing_out(told, _ring_covariance(told["ring"], sums[:, -N_CROSS:]))
         | {"pattern_kept": _pattern_kept(own)}
     )
 
@@ -148,6 +152,39 @@ def _outline_figures(told: dict[str, _Zone]) -> Figures:
     for zone in ("rim", "first", "second"):
         out[f"{zone}_level"] = (told[zone].mean[best, every] - level) / step
         out[f"{zone}_spread"] = told[zone].spread[best, every] / contrast
+    return out
+
+
+def _ring_covariance(ring: _Zone, products: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Covariance `(candidate, plane, plane)` of the planes over the ring, from the sums of their
+    products `(candidate, N_CROSS)`."""
+    rows, cols = np.triu_indices(N_PLANES, 1)
+    n = np.maximum(ring.n, 1.0)
+    between = products.T / n / STEPS**2 - ring.mean[rows] * ring.mean[cols]
+    covariance = np.zeros((ring.n.size, N_PLANES, N_PLANES))
+    covariance[:, rows, cols] = covariance[:, cols, rows] = between.T
+    every = np.arange(N_PLANES)
+    covariance[:, every, every] = ring.spread.T**2
+    return covariance
+
+
+def _standing_out(told: dict[str, _Zone], covariance: NDArray[np.float64]) -> Figures:
+    """What the ring's own unevenness does not explain: Mahalanobis distance (1936) of the core, and
+    of the first pixel outside, from the ring, before, after, and of the change from one to the
+    other. `seen_before`: how much of what tells core from ring afterwards did so before."""
+    every = np.eye(N_PLANES)
+    views = {"before": every[:N_BANDS], "after": every[N_BANDS:]}
+    views["change"] = views["after"] - views["before"]
+    gaps = {zone: (told[zone].mean - told["ring"].mean).T for zone in ("core", "first")}
+    out = {}
+    for zone, prefix in (("core", ""), ("first", "first_")):
+        for name, view in views.items():
+            seen = gaps[zone] @ view.T
+            spread = view @ covariance @ view.T + LEAST_SPREAD**2 * np.eye(N_BANDS)
+            square = (seen * np.linalg.solve(spread, seen[:, :, np.newaxis])[:, :, 0]).sum(axis=1)
+            out[f"{prefix}apart_{name}"] = np.sqrt(np.maximum(square, 0.0))
+    before, after = gaps["core"][:, :N_BANDS], gaps["core"][:, N_BANDS:]
+    out["seen_before"] = (before * after).sum(axis=1) / np.maximum((after**2).sum(axis=1), 1e-3)
     return out
 
 

@@ -48,7 +48,10 @@ OWN_NAMES = (
     _Y, _X, _YY, _XX, _YX, _GREY_B, _GREY_A, _GREY_BB, _GREY_AA, _GREY_BA,
 ) = range(len(OWN_NAMES))  # fmt: skip
 N_OWN = len(OWN_NAMES)
-N_SUMS = N_OWN + len(ZONES) * ZONE_SUMS
+_CROSS = N_OWN + len(ZONES) * ZONE_SUMS
+N_CROSS = N_PLANES * (N_PLANES - 1) // 2
+"""Products of two different planes, summed over the ring: (0, 1), (0, 2) … (6, 7)."""
+N_SUMS = _CROSS + N_CROSS
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +148,16 @@ def _add_zone(planes, green, row, zone, i, j):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _add_products(planes, row, i, j):  # type: ignore[no-untyped-def]
+    """Add one pixel to the ring's sums of products."""
+    at = _CROSS
+    for k in range(N_PLANES):
+        for other in range(k + 1, N_PLANES):
+            row[at] += np.int64(planes[k, i, j]) * np.int64(planes[other, i, j])
+            at += 1
+
+
+@njit(nogil=True, cache=True)
 def _is_member(objects, built, i, j, mine):  # type: ignore[no-untyped-def]
     ids, levels = objects[0], objects[2]
     return ids[i, j] == mine and built[i, j] >= levels[mine]
@@ -173,6 +186,7 @@ def _walk_out(objects, images, place, step, row):  # type: ignore[no-untyped-def
             _add_zone(planes, green, row, _SECOND, r, c)
         if ids[r, c] < 0:
             _add_zone(planes, green, row, _RING, r, c)
+            _add_products(planes, row, r, c)
 
 
 @njit(nogil=True, cache=True)

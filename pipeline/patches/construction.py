@@ -33,7 +33,7 @@ class ConstructionWeightParams(Frozen):
         0.25, gt=0, lt=1, description="疑似建设对象内各像元建设概率平均值的下限"
     )
     min_verdict: float = Field(
-        0.5,
+        0.7,
         ge=0,
         lt=1,
         description="复核疑似建设对象的概率下限：按对象与四周的对比、边界、颜色评分，"

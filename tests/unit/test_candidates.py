@@ -107,6 +107,59 @@ def test_a_spot_in_an_uneven_field_differs_from_a_roof_by_its_surroundings() -> 
     assert site.figures()["ring_spread"] > 0.3 > Site().build(LOT).figures()["ring_spread"]
 
 
+def uneven_field(colour: tuple[int, int, int, int]) -> Site:
+    """Bands that go up and down together, by 20 each; a spot of a colour in `LOT`."""
+    site = Site()
+    light = np.random.default_rng(5).normal(0, 20, (SIZE, SIZE))
+    own = np.random.default_rng(6).normal(0, 1, (4, SIZE, SIZE))
+    site.after = np.rint(np.array(PLANTS)[:, None, None] + light + own).astype(np.uint16)
+    return site.build(LOT, colour)
+
+
+def test_a_spot_stands_out_by_what_its_surroundings_do_not_explain() -> None:
+    paler = uneven_field((340, 440, 340, 2040)).figures()
+    other = uneven_field((260, 440, 260, 2040)).figures()
+    assert paler["contrast_after"] == pytest.approx(other["contrast_after"], abs=0.15)
+    assert paler["apart_after"] < 3 < 3 * paler["apart_after"] < other["apart_after"]
+    for told in (paler, other):
+        assert told["apart_before"] == 0.0, "even ground, nothing on it"
+        assert told["apart_change"] == pytest.approx(told["apart_after"])
+
+
+def test_the_distance_from_the_ring_by_another_way() -> None:
+    site = uneven_field((340, 420, 260, 1900))
+    site.before = np.flip(site.after, axis=1).copy()
+    told = site.figures()
+    ring = []
+    for side in range(2, 5):  # the pixels two to four steps out from every side of the rectangle
+        ring += [(row, col) for row in (LOT[0] - side, LOT[1] - 1 + side) for col in range(16, 32)]
+        ring += [(row, col) for col in (LOT[2] - side, LOT[3] - 1 + side) for row in range(20, 30)]
+    at = tuple(np.array(ring).T)
+    core = slice(LOT[0] + 1, LOT[1] - 1), slice(LOT[2] + 1, LOT[3] - 1)
+    for name, image in {
+        "before": site.before.astype(float),
+        "after": site.after.astype(float),
+        "change": site.after.astype(float) - site.before.astype(float),
+    }.items():
+        around, inside = image[:, *at] * GAIN, image[:, *core].reshape(4, -1) * GAIN
+        gap = inside.mean(axis=1) - around.mean(axis=1)
+        spread = np.cov(around, bias=True) + 0.01 * np.eye(4)
+        expected = np.sqrt(gap @ np.linalg.inv(spread) @ gap)
+        assert told[f"apart_{name}"] == pytest.approx(expected, rel=0.03)
+    assert told["first_apart_after"] < 0.4 * told["apart_after"], "it ends where it ends"
+
+
+def test_a_hollow_that_showed_before_is_told_from_a_new_yard() -> None:
+    new = Site().build(LOT).figures()
+    assert new["seen_before"] == 0.0
+    hollow = Site().build(LOT)
+    at = slice(LOT[0], LOT[1]), slice(LOT[2], LOT[3])
+    hollow.before[:, *at] = (
+        (hollow.before[:, *at].astype(int) * 3 + np.array(ROOF)[:, None, None]) // 4
+    ).astype(np.uint16)
+    assert hollow.figures()["seen_before"] == pytest.approx(0.25, abs=0.01)
+
+
 def test_a_candidate_ends_at_its_level() -> None:
     rim = (18, 32, 14, 34)
     site = Site().build(rim, PLANTS, 60).build(LOT)

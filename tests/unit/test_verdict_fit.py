@@ -41,7 +41,8 @@ def test_the_fit_finds_what_tells_at_every_pixel_size(script: ModuleType) -> Non
         sizes.append(np.full(n, size_term(pixel_m)))
         shares.append(share)
     size, share = np.concatenate(sizes), np.concatenate(shares)
-    card = script.fit(tables, size, share, "test")
+    once = np.ones(size.size)
+    card = script.fit(tables, size, share, once, "test")
     always, by_size, never = card.figures
     assert always.weight > 1.0 > 5 * abs(never.weight)
     assert by_size.size_weight < -0.5
@@ -51,7 +52,9 @@ def test_the_fit_finds_what_tells_at_every_pixel_size(script: ModuleType) -> Non
         is_clear = truth != 0.3
         right += int(np.sum(built[is_clear] == (truth[is_clear] > 0.5)))
     assert right >= 0.93 * np.sum(share != 0.3)
-    assert card == script.fit(tables, size, share, "test")
+    assert card == script.fit(tables, size, share, once, "test")
+    only_small = script.fit(tables, size, share, (size < 0) * 1.0, "test")
+    assert only_small.figures[1].weight > 0.5 > abs(by_size.weight), "what counts nothing is not heard"
 
 
 def test_seeds_kept_for_acceptance_are_refused(script: ModuleType) -> None:
