@@ -4,8 +4,9 @@ The network says where something looks like construction. Whether it is, an inte
 what is around: a roof or a yard is one thing with one border, in ground that goes on as it was; a
 drowned hollow, a bare knoll or a gap in the crop fades into a field that is uneven itself. So five
 zones are measured at both dates in all bands: the core, the rim inside the outline, the first and
-the second pixel beyond it, and the ring of the second to fourth. All sums are whole numbers per
-candidate, so neither tiles nor their order can change them.
+the second pixel beyond it, and the ring of the second to fourth; over the ring also how the bands
+and dates vary together. All sums are whole numbers per candidate, so neither tiles nor their order
+can change them.
 """
 
 from __future__ import annotations
