@@ -54,7 +54,7 @@ def test_the_fit_finds_what_tells_at_every_pixel_size(script: ModuleType) -> Non
     assert right >= 0.93 * np.sum(share != 0.3)
     assert card == script.fit(tables, size, share, once, "test")
     only_small = script.fit(tables, size, share, (size < 0) * 1.0, "test")
-    assert only_small.figures[1].weight > 0.5 > abs(by_size.weight), "what counts nothing is not heard"
+    assert only_small.figures[1].weight > 0.5 > abs(by_size.weight), "unheard at 0"
 
 
 def test_seeds_kept_for_acceptance_are_refused(script: ModuleType) -> None:
