@@ -69,20 +69,22 @@ def open_pair(
 ) -> ImagePair:
     """Open both images, match their bands and find the working grid: the reference's own.
 
-    Raises `InputError`.
+    Without a reference system no other pixels can be put back onto the before image's: these are
+    then used whatever the reference. Raises `InputError`.
     """
     files: dict[DateName, SceneFile] = {
         "before": _opened(before, gsd_m),
         "after": _opened(after, gsd_m),
     }
-    fixed, moved = files[reference], files[other_date(reference)]
+    owner = reference if files["before"].scene.grid.crs_wkt is not None else "before"
+    fixed, moved = files[owner], files[other_date(owner)]
     grid = working_grid(fixed.scene.grid)
     is_pixelwise = is_placed_by_pixels(fixed.scene.grid, moved.scene.grid)
     if is_pixelwise:
         laid = fixed.scene.grid.resized_as(moved.scene.grid)
         moved = replace(moved, scene=replace(moved.scene, grid=laid))
-        files[other_date(reference)] = moved
-    require_comparable(grid, files["before"].scene.grid, files["after"].scene.grid, reference)
+        files[other_date(owner)] = moved
+    require_comparable(grid, files["before"].scene.grid, files["after"].scene.grid, owner)
     first, second = files["before"], files["after"]
     return ImagePair(first, second, match_bands(first.scene, second.scene), grid, is_pixelwise)
 

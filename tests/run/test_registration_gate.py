@@ -166,6 +166,22 @@ def middle_of(patches: Path) -> NDArray[np.float64]:
     return np.array([middle.x, middle.y])
 
 
+def test_without_a_reference_system_the_before_pixels_stay(tmp_path: Path) -> None:
+    world = make_pair(tmp_path, (320, 400), boxes=BOXES[:2], crs=None)
+    with rasterio.open(world.after) as dataset:
+        part = dataset.read()[:, :300, :380]
+    small = write_raster(tmp_path / "small.tif", part, crs=None, descriptions=world.roles)
+    changed = {}
+    for reference in ("before", "after"):
+        out = tmp_path / reference
+        options = ["--gsd", "2", "--out", out, "--reference", reference, "--workers", "1"]
+        assert call_cli("compare", world.before, small, *options).code == 0
+        changed[reference] = read_raster(out / "change.tif")
+        assert changed[reference].shape == (320, 400)
+    np.testing.assert_array_equal(changed["before"] == 255, changed["after"] == 255)
+    assert (changed["before"] == 1).sum() == (changed["after"] == 1).sum() > 0
+
+
 def test_an_unknown_reference_is_refused(tmp_path: Path) -> None:
     world = make_pair(tmp_path, (128, 128))
     called = call_cli(
