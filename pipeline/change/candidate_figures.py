@@ -20,9 +20,9 @@ from pipeline.change.candidates import (
 )
 from pipeline.change.construction import FULL
 from pipeline.change.linear import SCORE_MAX
+from pipeline.scene import DATE_NAMES
 
 BAND_NAMES = ("blue", "green", "red", "nir")
-DATES = ("before", "after")
 LEAST_CORE_PX = 4
 LEAST_SPREAD = 0.1
 """Robust standard deviations of the image: no ground is more even than that."""
@@ -105,7 +105,7 @@ def _colour_figures(told: dict[str, _Zone], tones: Tones) -> Figures:
     band over red, above the dark values."""
     out: Figures = {}
     for zone in ("core", "ring"):
-        for date, when in enumerate(DATES):
+        for date, when in enumerate(DATE_NAMES):
             planes = range(date * N_BANDS, (date + 1) * N_BANDS)
             for k, name in zip(planes, BAND_NAMES, strict=True):
                 out[f"{zone}_{name}_{when}"] = told[zone].mean[k]
@@ -175,13 +175,15 @@ def _standing_out(told: dict[str, _Zone], covariance: NDArray[np.float64]) -> Fi
     every = np.eye(N_PLANES)
     views = {"before": every[:N_BANDS], "after": every[N_BANDS:]}
     views["change"] = views["after"] - views["before"]
+    floor = LEAST_SPREAD**2 * np.eye(N_BANDS)
+    spreads = {name: view @ covariance @ view.T + floor for name, view in views.items()}
     gaps = {zone: (told[zone].mean - told["ring"].mean).T for zone in ("core", "first")}
     out = {}
     for zone, prefix in (("core", ""), ("first", "first_")):
         for name, view in views.items():
             seen = gaps[zone] @ view.T
-            spread = view @ covariance @ view.T + LEAST_SPREAD**2 * np.eye(N_BANDS)
-            square = (seen * np.linalg.solve(spread, seen[:, :, np.newaxis])[:, :, 0]).sum(axis=1)
+            scaled = np.linalg.solve(spreads[name], seen[:, :, np.newaxis])[:, :, 0]
+            square = (seen * scaled).sum(axis=1)
             out[f"{prefix}apart_{name}"] = np.sqrt(np.maximum(square, 0.0))
     before, after = gaps["core"][:, :N_BANDS], gaps["core"][:, N_BANDS:]
     out["seen_before"] = (before * after).sum(axis=1) / np.maximum((after**2).sum(axis=1), 1e-3)

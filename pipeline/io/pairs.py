@@ -47,9 +47,14 @@ class ImagePair:
     is_pixelwise: bool
     """True if the images have no reference system and were laid on each other corner to corner."""
 
+    @property
+    def files(self) -> dict[str, SceneFile]:
+        """Both images by the name of their date."""
+        return {"before": self.before, "after": self.after}
+
     def is_taken_over(self, name: str, mapping: GridMapping) -> bool:
         """Whether an image can be used as it lies: same grid, all bands, fast blocks."""
-        file = self.before if name == "before" else self.after
+        file = self.files[name]
         numbers = self.bands.before if name == "before" else self.bands.after
         scene = file.scene
         return (

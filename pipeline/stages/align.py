@@ -58,7 +58,7 @@ from pipeline.stages.hidden import (
     validity_paths,
 )
 from pipeline.stages.inputs import open_run_pair, read_sample
-from pipeline.stages.registration import files_of, mappings_of, register
+from pipeline.stages.registration import mappings_of, register
 
 RADIOMETRY_SAMPLE = SampleParams(blocks_per_side=4, target_pixels=500_000)
 MAPPED_TILE_PX = 2048
@@ -77,7 +77,7 @@ def run(context: StageContext) -> StageReport:
         rules: dict[str, NodataRule] = dict(zip(DATE_NAMES, found, strict=True))
     gate = context.run.settings.align.gate
     registration, points = register(context, pair, rules)
-    moved = str(files_of(pair)[registration.moved].path)
+    moved = str(pair.files[registration.moved].path)
     require_registered(registration, gate, moved)
     cells = None
     if is_flagged(registration, gate):
@@ -147,7 +147,7 @@ def _write_aligned(
     unregistered: UnregisteredCells | None,
 ) -> Counts:
     """Write `before.tif`, `after.tif` and the validities; returns the validities' counts."""
-    files = {"before": pair.before, "after": pair.after}
+    files = pair.files
     numbers = {"before": pair.bands.before, "after": pair.bands.after}
     dates: dict[str, DateJob] = {}
     sources, masks = _mask_sources(files, mappings)
@@ -220,7 +220,7 @@ def _open_writers(
     context: StageContext, pair: ImagePair, dates: Mapping[str, DateJob], stack: ExitStack
 ) -> dict[str, StripWriter]:
     """A writer for the validity and for every image that is not taken over as it lies."""
-    dtypes = {"before": pair.before.scene.dtype, "after": pair.after.scene.dtype}
+    dtypes = {name: file.scene.dtype for name, file in pair.files.items()}
     writers = {
         name: StripWriter(path, pair.grid, "uint8")
         for name, path in validity_paths(context.paths).items()

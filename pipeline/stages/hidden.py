@@ -96,7 +96,7 @@ def poor_radiometry(quality: RadiometryQuality, params: RadiometryParams) -> Fin
 
 def _plan(context: StageContext, pair: ImagePair) -> BlockPlan:
     sample = read_sample(context, pair.grid, len(pair.bands.roles), DEPTH_SAMPLE)
-    dtypes = {"before": pair.before.scene.dtype, "after": pair.after.scene.dtype}
+    dtypes = {name: file.scene.dtype for name, file in pair.files.items()}
     pixels = {"before": sample.before, "after": sample.after}
     largest = {
         name: largest_value(working_dtype(dtypes[name]).name, float(np.nanmax(pixels[name])))
@@ -131,7 +131,7 @@ def _kept(
     found: DateClouds, name: str, pair: ImagePair, add_to_supplied: bool
 ) -> NDArray[np.uint8]:
     """The codes to be written: none where a supplied mask is to stand alone."""
-    file = pair.before if name == "before" else pair.after
+    file = pair.files[name]
     is_supplied = file.mask is not None
     return np.zeros_like(found.codes) if is_supplied and not add_to_supplied else found.codes
 

@@ -27,7 +27,6 @@ from pipeline.imagery.tie_points import (
 )
 from pipeline.imagery.validity import NodataRule
 from pipeline.io.pairs import ImagePair
-from pipeline.io.scenes import SceneFile
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.scene import DATE_NAMES, DateName, other_date
 from pipeline.stages.context import StageContext
@@ -38,9 +37,7 @@ FAR_PX = 8.0
 
 def mappings_of(pair: ImagePair, registration: Registration) -> dict[str, GridMapping]:
     """Where the working grid's pixels lie in each image, the moved one corrected."""
-    mappings: dict[str, GridMapping] = {
-        name: GridMapping(pair.grid, file.scene.grid) for name, file in files_of(pair).items()
-    }
+    mappings = {name: GridMapping(pair.grid, file.scene.grid) for name, file in pair.files.items()}
     row, col = registration.constant_px
     mappings[registration.moved] = replace(
         mappings[registration.moved],
@@ -49,11 +46,6 @@ def mappings_of(pair: ImagePair, registration: Registration) -> dict[str, GridMa
         field=registration.field,
     )
     return mappings
-
-
-def files_of(pair: ImagePair) -> dict[DateName, SceneFile]:
-    """Both images by the name of their date."""
-    return {"before": pair.before, "after": pair.after}
 
 
 def register(
@@ -116,7 +108,7 @@ def _measure(
     """Displacements left after a correction, one point per window."""
     params = context.run.settings.align.tie_points
     mappings = mappings_of(pair, applied)
-    files, bands = files_of(pair), dict(zip(DATE_NAMES, matching_band(pair), strict=True))
+    files, bands = pair.files, dict(zip(DATE_NAMES, matching_band(pair), strict=True))
     parts: dict[str, DateName] = {"fixed": other_date(applied.moved), "moved": applied.moved}
     job = TileJob(
         measure_tie_point,
