@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from accepting.naip import span
 from construction_network import (
     CLIP,
     GONE,
@@ -74,7 +75,8 @@ def main() -> None:
     network = ConstructionNetwork(len(CLASSES)).to(memory_format=torch.channels_last)
     if given.start:
         network.load_state_dict(torch.load(given.start))
-    images = sorted(given.backgrounds.glob("*.tif"))[: given.dates] if given.backgrounds else []
+    images = sorted(given.backgrounds.glob("*.tif")) if given.backgrounds else []
+    images = [images[date - 1] for date in span(given.dates) if date <= len(images)]
     real = background_scenes(images, given.work, rng)
     invented = invented_scenes(images, given.work, rng)
     kept = given.work / "construction.pt"
@@ -103,7 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--aligned", default="100-120", help="经产品配准的示例县的种子")
     parser.add_argument("--varied", default="201-232", help="变化了材质、地块和相机的示例县的种子")
     parser.add_argument("--backgrounds", type=Path, help="同一地点、其间没有建设的公有影像的文件夹")
-    parser.add_argument("--dates", type=int, default=6, help="其中最早的几期用来训练")
+    parser.add_argument("--dates", default="1-6", help="其中用来训练的几期，从 1 数起")
     parser.add_argument("--start", type=Path, help="从这个权重文件（.pt）接着训练")
     return parser.parse_args()
 

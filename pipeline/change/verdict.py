@@ -5,6 +5,10 @@ fitted on (so that no outlier weighs more than the rarest candidate did), and th
 construction are the weighted sum: logistic regression, which anyone can recompute with the file
 and a table of figures. The weights go with the logarithm of the pixel size, for the larger the
 pixels, the more of an outline are mixed ones. `scripts/train_verdict.py` fits it to one network.
+
+A candidate is worth what its surroundings make likely: in a dry spring a county has hundreds of
+pale spots for every yard. So the share of construction among the pair's own candidates is estimated
+from all of them, without labels, and takes the place of the share that the card was fitted on.
 """
 
 from __future__ import annotations
@@ -16,11 +20,16 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import expit
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 
 from pipeline.schema.model import Frozen
 
 MIDDLE_M = 3.2
+MOST_LOG_ODDS = 20.0
+"""Beyond them a candidate is as good as certain."""
+SHARE_COUNTS = 10.0
+"""As many candidates the share that the card was fitted on counts for, beside the pair's own."""
 
 
 class FigureCard(Frozen):
@@ -41,6 +50,8 @@ class VerdictCard(Frozen):
     network_sha256: str
     """The network whose candidates it was fitted on."""
     trained_on: str
+    built_share: float = Field(gt=0, lt=1)
+    """Of the candidates fitted on, as they were counted, those that were construction."""
     intercept: float
     size_weight: float
     """Log-odds per `size_term`."""
@@ -75,3 +86,32 @@ def verdicts(
         total += weight * scored(figures[figure.name], np.array(figure.quantiles))
     probability: NDArray[np.float64] = expit(total)
     return probability
+
+
+def own_share(log_odds: NDArray[np.float64], usual_share: float) -> float:
+    """Share of construction among the candidates of one pair, most likely by their log-odds.
+
+    `log_odds` `(candidate,)` hold where the share is `usual_share`; that counts as `SHARE_COUNTS`
+    candidates, so that a few do not decide. The likelihood is concave in the share (Saerens,
+    Latinne & Decaestecker 2002, Neural Computation 14(1), climb it by expectation maximisation).
+    """
+    excess = np.expm1(log_odds - logit(usual_share))
+    for_usual, against = SHARE_COUNTS * usual_share, SHARE_COUNTS * (1 - usual_share)
+
+    def slope(share: float) -> float:
+        own = np.sum(excess / (1 + share * excess))
+        return float(own + for_usual / share - against / (1 - share))
+
+    return float(brentq(slope, 1e-9, 1 - 1e-9))
+
+
+def in_own_share(
+    probability: NDArray[np.float64], usual_share: float
+) -> tuple[NDArray[np.float64], float]:
+    """Probabilities `(candidate,)` of one pair's candidates at the pair's own share of
+    construction, and that share; given are those at `usual_share`."""
+    tiny = expit(-MOST_LOG_ODDS)
+    log_odds = logit(np.clip(probability, tiny, 1 - tiny))
+    share = own_share(log_odds, usual_share)
+    told: NDArray[np.float64] = expit(log_odds + logit(share) - logit(usual_share))
+    return told, share

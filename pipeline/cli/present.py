@@ -63,6 +63,7 @@ def summarise_comparison(result: Comparison, out: Path, seconds: float) -> None:
         f"小于最小面积 {counts['dropped_below_min_area']} 处（见 patches.gpkg 的 dropped 图层）"
     )
     say(f"按伪变化剔除：{_pseudo_changes(counts)}")
+    _say_judged(counts)
     shift = counts["residual_px"]
     say(
         f"检测器 {counts['detector']}；配准平移（行，列）"
@@ -88,6 +89,16 @@ def _pseudo_changes(counts: Mapping[str, Any]) -> str:
     return "、".join(told) or "没有"
 
 
+def _say_judged(counts: Mapping[str, Any]) -> None:
+    """How many candidates of the construction network the scorecard turned down."""
+    if counts.get("construction_candidates"):
+        say(
+            f"建设复核：疑似建设对象 {counts['construction_candidates']} 处，"
+            f"{counts['construction_turned_down']} 处归入其他变化"
+            f"（估计其中建设约占 {100 * float(counts['construction_share']):.0f}%）"
+        )
+
+
 def summarise_quarter(outcomes: list[Outcome], paths: RunPaths) -> None:
     """The end summary of a quarter: what was found, what waits for whom, where to look."""
     counts = {outcome.stage.name: outcome.counts for outcome in outcomes}
@@ -102,6 +113,7 @@ def summarise_quarter(outcomes: list[Outcome], paths: RunPaths) -> None:
         f"{found.get('issued_detected', 0)} 个），自主提取 {n_patches - n_issued} 个"
     )
     say(f"按伪变化剔除（可召回）：{_pseudo_changes(found)}")
+    _say_judged(found)
     say(
         f"可观测比例 {100 * float(found['observed_share']):.2f}%；未观测的地方不等于没有变化，"
         f"下发图斑中看不见的 {found.get('issued_unobserved', 0)} 个"

@@ -17,7 +17,7 @@ from pipeline.change.candidates import (
 from pipeline.change.construction import N_TRACES
 from pipeline.change.learned.infer import InputScaling
 from pipeline.change.objects import RunTable
-from pipeline.change.verdict import verdicts
+from pipeline.change.verdict import in_own_share, verdicts
 from pipeline.config.load import CONSTRUCTION_VERDICT, load_verdict
 from pipeline.grid import Grid, tiles
 from pipeline.io.reports import read_json
@@ -29,15 +29,18 @@ from pipeline.stages.inputs import aligned_sources, read_sample
 
 def candidate_verdicts(
     context: StageContext, grid: Grid, candidates: Components, levels: NDArray[np.uint8]
-) -> NDArray[np.float64]:
-    """Probability `(candidate,)` that each is construction, by the shipped scorecard.
+) -> tuple[NDArray[np.float64], float]:
+    """Probability `(candidate,)` that each is construction, by the shipped scorecard, and the share
+    of construction among them that it takes for likely.
 
     `levels` `(candidate,)` are the stored probabilities at which the candidates end.
     """
+    card = load_verdict(CONSTRUCTION_VERDICT)
     if not len(candidates):
-        return np.zeros(0)
+        return np.zeros(0), card.built_share
     figures = measured_figures(context, grid, candidates, levels)
-    return verdicts(figures, load_verdict(CONSTRUCTION_VERDICT), grid.pixel_size_m)
+    by_card = verdicts(figures, card, grid.pixel_size_m)
+    return in_own_share(by_card, card.built_share)
 
 
 def measured_figures(

@@ -91,6 +91,9 @@ class Objects:
     found: Detected
     """Those with an outline."""
     explained: Explained
+    judged: dict[str, int | float]
+    """How many candidates of the construction network there were, how many were turned down, and
+    their likely share of construction."""
 
 
 def run(context: StageContext) -> StageReport:
@@ -137,7 +140,7 @@ def run(context: StageContext) -> StageReport:
     }
     layers |= told.layers
     counts = _counts(grid, objects, kept, unobserved) | objects.explained.counts | matched_counts
-    counts |= told.counts
+    counts |= objects.judged | told.counts
     counts |= set_aside_counts(detected, reasons) | smoothing_counts(smoothed.raw)
     if issued is not None and matching is not None:
         compared = matches(issued, matching, compared_run(kept, dropped))
@@ -157,7 +160,7 @@ def run(context: StageContext) -> StageReport:
 def _find(context: StageContext, grid: Grid, kinds: dict[int, str]) -> Objects:
     """Objects of the stored scores with what became of them."""
     settings = context.run.settings.extract
-    found_all = find_objects(context, grid)
+    found_all, judged_counts = find_objects(context, grid)
     components = found_all.components
     reasons = classify_drops(components, settings.patches, grid)
     reasons[(found_all.classes == FAINT) & (reasons == DropReason.KEPT)] = DropReason.WEAK_CHANGE
@@ -169,7 +172,7 @@ def _find(context: StageContext, grid: Grid, kinds: dict[int, str]) -> Objects:
     explained = explain(context, grid, found, kinds, by_object=is_told(context))
     reasons[has_outline] = explained.reasons
     judged = Detected(found.components, explained.reasons, explained.is_likely)
-    return Objects(components, reasons, judged, explained)
+    return Objects(components, reasons, judged, explained, judged_counts)
 
 
 def _match(

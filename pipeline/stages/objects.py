@@ -60,8 +60,11 @@ class _Masks:
             yield PixelWindow(row0, row0 + rows, 0, self.width), flat.reshape(rows, self.width)
 
 
-def find_objects(context: StageContext, grid: Grid) -> ClassedComponents:
-    """4-connected objects: construction-like, other change, too faint to be either.
+def find_objects(
+    context: StageContext, grid: Grid
+) -> tuple[ClassedComponents, dict[str, int | float]]:
+    """4-connected objects: construction-like, other change, too faint to be either; and what the
+    scorecard was asked and said.
 
     Without a network all change is construction-like as far as objects go, unless the detector
     tells that the ground lost what stood on it; their kinds decide.
@@ -69,7 +72,7 @@ def find_objects(context: StageContext, grid: Grid) -> ClassedComponents:
     min_pixels = minimum_pixels(context.run.settings.extract.patches, grid)
     masks = _read_masks(context, grid)
     n_built = len(masks.built)
-    judged = _Judged(np.zeros(n_built, np.int32), np.zeros(n_built, np.uint8))
+    judged = _Judged(np.zeros(n_built, np.int32), np.zeros(n_built, np.uint8), {})
     if n_built:
         judged = _judge(context, grid, masks)
     of_change = OTHER if is_told(context) else LIKELY
@@ -82,7 +85,7 @@ def find_objects(context: StageContext, grid: Grid) -> ClassedComponents:
         burn(faint_ones, window, mask, FAINT)
         burn_from(likely_ones, window, mask, built, judged.levels[likely], (LIKELY, 0))
         builder.add_strip(window.row0, mask)
-    return builder.finish(min_pixels)
+    return builder.finish(min_pixels), judged.counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,7 @@ class _Judged:
     """0 where one goes back to the change mask."""
     levels: NDArray[np.uint8]
     """Stored probability at which it ends."""
+    counts: dict[str, int | float]
 
 
 def _with_built(
@@ -165,10 +169,16 @@ def _judge(context: StageContext, grid: Grid, masks: _Masks) -> _Judged:
     """What each built component is, and where it ends."""
     weighed = _weigh(context, grid, masks)
     is_built = weighed.is_candidate.copy()
+    counts: dict[str, int | float] = {}
     least = context.run.settings.extract.construction.min_verdict
     if least > 0:
         candidates = masks.built.select(is_built)
-        told = candidate_verdicts(context, grid, candidates, weighed.levels[is_built])
+        told, share = candidate_verdicts(context, grid, candidates, weighed.levels[is_built])
         is_built[is_built] = told >= least
+        counts = {
+            "construction_candidates": told.size,
+            "construction_turned_down": int(np.sum(told < least)),
+            "construction_share": round(share, 4),
+        }
     classes = np.where(is_built, LIKELY, np.where(weighed.is_in_change, 0, FAINT))
-    return _Judged(classes.astype(np.int32), weighed.levels)
+    return _Judged(classes.astype(np.int32), weighed.levels, counts)

@@ -19,6 +19,7 @@ from accepting.product import (
     product_digest,
     run_command,
     say,
+    with_models,
     write_report,
 )
 
@@ -31,6 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", default="1-9", help="which consecutive pairs, from 1")
     parser.add_argument("--seeds", default="1-3", help="implant seeds; 1-3 are for acceptance")
     parser.add_argument("--count", type=int, default=30)
+    parser.add_argument(
+        "--models", type=Path, help="folder with a network and a scorecard to take instead"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="comparisons at the same time")
 
 
@@ -40,10 +44,11 @@ def run(given: argparse.Namespace) -> int:
     pairs = list(pairwise(images))
     numbers = [n for n in span(given.pairs) if n <= len(pairs)]
     seeds = span(given.seeds)
+    root = with_models(given.models, given.out / "product") if given.models else ROOT
     jobs = [(n, pairs[n - 1], seed) for n in numbers for seed in (None, *seeds)]
     with ThreadPoolExecutor(given.jobs) as pool:
-        rows = list(pool.map(lambda job: _measure(given, *job), jobs))
-    report = _summed(rows) | {"rows": rows, "product": product_digest()}
+        rows = list(pool.map(lambda job: _measure(given, root, *job), jobs))
+    report = _summed(rows) | {"rows": rows, "product": product_digest(root)}
     write_report(given.out / "naip.json", report)
     _print(rows, report)
     return 0 if report["holds"] else 1
@@ -59,7 +64,7 @@ def span(text: str) -> list[int]:
 
 
 def _measure(
-    given: argparse.Namespace, number: int, pair: tuple[Path, Path], seed: int | None
+    given: argparse.Namespace, root: Path, number: int, pair: tuple[Path, Path], seed: int | None
 ) -> dict[str, Any]:
     before, after = pair
     name = f"pair{number}" + ("" if seed is None else f"_seed{seed}")
@@ -67,7 +72,7 @@ def _measure(
     if seed is not None:
         after = _implanted(given, pair, seed, given.out / f"{name}_implants")
     options = ["--bands", BANDS, "--workers", str(given.workers), "--detector", given.detector]
-    seconds = compare(before, after, out, options)
+    seconds = compare(before, after, out, options, root)
     likely = likely_patches(out / "patches.gpkg", construction_like())
     if seed is None:
         truth = gpd.GeoDataFrame({"area_m2": []}, geometry=[], crs=likely.crs)

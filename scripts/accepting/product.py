@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -19,14 +20,14 @@ CODES = ROOT / "configs" / "codes"
 """Public code tables of the product: which kinds are construction, which filters there are."""
 
 
-def run_command(words: Iterable[str | Path], log: Path) -> float:
-    """Run one command from the repository's root; seconds it took. Stops if it fails."""
+def run_command(words: Iterable[str | Path], log: Path, root: Path = ROOT) -> float:
+    """Run one command from a repository's root; seconds it took. Stops if it fails."""
     command = [sys.executable, *map(str, words)]
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     with log.open("w", encoding="utf-8") as stream:
         code = subprocess.run(
-            command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, check=False
+            command, cwd=root, stdout=stream, stderr=subprocess.STDOUT, check=False
         ).returncode
     if code:
         raise SystemExit(
@@ -35,10 +36,23 @@ def run_command(words: Iterable[str | Path], log: Path) -> float:
     return time.perf_counter() - started
 
 
-def compare(before: Path, after: Path, out: Path, options: Iterable[str]) -> float:
+def compare(
+    before: Path, after: Path, out: Path, options: Iterable[str], root: Path = ROOT
+) -> float:
     """`compare` of two images into `out`, which the command itself reuses."""
     words = ["-m", "pipeline", "compare", before, after, "--out", out, *options]
-    return run_command(words, out.with_suffix(".log"))
+    return run_command(words, out.with_suffix(".log"), root)
+
+
+def with_models(models: Path, folder: Path) -> Path:
+    """A copy of the product in `folder` that has the files of `models` in place of its own."""
+    for part in ("pipeline", "configs"):
+        shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
+    for path in sorted(models.iterdir()):
+        if not (folder / "configs" / "models" / path.name).is_file():
+            raise SystemExit(f"{path}: the product has no model of this name")
+        shutil.copyfile(path, folder / "configs" / "models" / path.name)
+    return folder
 
 
 def run_stages(work: Path, content: Mapping[str, Any], workers: int) -> Path:
@@ -67,12 +81,12 @@ def filter_codes() -> list[str]:
     return [name for name, value in defaults["extract"].get("filters", {}).items() if value is True]
 
 
-def product_digest() -> str:
+def product_digest(root: Path = ROOT) -> str:
     """Digest of the product's code and configuration: what a kept result depends on."""
     digest = hashlib.sha256()
-    paths = [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "configs").rglob("*")]
+    paths = [*(root / "pipeline").rglob("*.py"), *(root / "configs").rglob("*")]
     for path in sorted(path for path in paths if path.is_file()):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
