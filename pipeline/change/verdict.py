@@ -28,7 +28,7 @@ from pipeline.schema.model import Frozen
 MIDDLE_M = 3.2
 MOST_LOG_ODDS = 20.0
 """Beyond them a candidate is as good as certain."""
-SHARE_COUNTS = 10.0
+SHARE_COUNTS = 30.0
 """As many candidates the share that the card was fitted on counts for, beside the pair's own."""
 
 
