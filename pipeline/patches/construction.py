@@ -37,7 +37,8 @@ class ConstructionWeightParams(Frozen):
         ge=0,
         lt=1,
         description="复核疑似建设对象的概率下限：按对象与四周的对比、边界、颜色评分，"
-        "再按本期影像对全部疑似建设对象估出的建设比例换算；低于此值的归入其他变化；0 为不复核（此时 min_mean_probability 宜取 0.5）",
+        "再按本期影像对全部疑似建设对象估出的建设比例换算；低于此值的归入其他变化；"
+        "0 为不复核（此时 min_mean_probability 宜取 0.5）",
     )
     outline_share: float = Field(
         0.75,
