@@ -206,6 +206,7 @@ def test_the_card_adds_up() -> None:
     card = VerdictCard(
         network_sha256="0" * 64,
         trained_on="test",
+        built_share=0.5,
         intercept=-1.0,
         size_weight=0.5,
         figures=(
