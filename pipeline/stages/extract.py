@@ -91,7 +91,7 @@ class Objects:
     found: Detected
     """Those with an outline."""
     explained: Explained
-    judged: dict[str, int | float]
+    judged: dict[str, Number]
     """How many candidates of the construction network there were, how many were turned down, and
     their likely share of construction."""
 

@@ -34,7 +34,7 @@ from pipeline.patches.construction import (
 )
 from pipeline.patches.measures import minimum_pixels
 from pipeline.stages.candidates import candidate_verdicts
-from pipeline.stages.context import StageContext
+from pipeline.stages.context import Number, StageContext
 
 
 def is_told(context: StageContext) -> bool:
@@ -60,9 +60,7 @@ class _Masks:
             yield PixelWindow(row0, row0 + rows, 0, self.width), flat.reshape(rows, self.width)
 
 
-def find_objects(
-    context: StageContext, grid: Grid
-) -> tuple[ClassedComponents, dict[str, int | float]]:
+def find_objects(context: StageContext, grid: Grid) -> tuple[ClassedComponents, dict[str, Number]]:
     """4-connected objects: construction-like, other change, too faint to be either; and what the
     scorecard was asked and said.
 
@@ -96,7 +94,7 @@ class _Judged:
     """0 where one goes back to the change mask."""
     levels: NDArray[np.uint8]
     """Stored probability at which it ends."""
-    counts: dict[str, int | float]
+    counts: dict[str, Number]
 
 
 def _with_built(
@@ -169,7 +167,7 @@ def _judge(context: StageContext, grid: Grid, masks: _Masks) -> _Judged:
     """What each built component is, and where it ends."""
     weighed = _weigh(context, grid, masks)
     is_built = weighed.is_candidate.copy()
-    counts: dict[str, int | float] = {}
+    counts: dict[str, Number] = {}
     least = context.run.settings.extract.construction.min_verdict
     if least > 0:
         candidates = masks.built.select(is_built)
