@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from accepting.naip import span
+from accepting.naip import dated_images, span
 from construction_network import (
     CLIP,
     GONE,
@@ -75,8 +75,7 @@ def main() -> None:
     network = ConstructionNetwork(len(CLASSES)).to(memory_format=torch.channels_last)
     if given.start:
         network.load_state_dict(torch.load(given.start))
-    images = sorted(given.backgrounds.glob("*.tif")) if given.backgrounds else []
-    images = [images[date - 1] for date in span(given.dates) if date <= len(images)]
+    images = dated_images(given.backgrounds, span(given.dates)) if given.backgrounds else []
     real = background_scenes(images, given.work, rng)
     invented = invented_scenes(images, given.work, rng)
     kept = given.work / "construction.pt"

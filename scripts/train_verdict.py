@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from accepting.naip import span
+from accepting.naip import dated_images, span
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -132,8 +132,7 @@ def _trained_on(given: argparse.Namespace, own: Source) -> str:
 
 
 def _names(given: argparse.Namespace, source: Source) -> str:
-    images = sorted(given.backgrounds.glob("*.tif"))
-    return "、".join(images[date - 1].stem for date in source.dates)
+    return "、".join(image.stem for image in dated_images(given.backgrounds, source.dates))
 
 
 def _other(text: str) -> Source:

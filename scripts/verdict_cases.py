@@ -21,6 +21,7 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import rasterio.features
+from accepting.naip import dated_images
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from training_counties import training_seeds
@@ -99,9 +100,9 @@ def _with_larger_pixels(raw: Path, folder: Path, factor: float) -> None:
 
 def real_pairs(backgrounds: Path, dates: Sequence[int], work: Path) -> Iterator[Case]:
     """Every two of the dates (from 1) in both directions, as they are and with roofs and yards."""
-    images = sorted(backgrounds.glob("*.tif"))
-    for i, j in permutations((date - 1 for date in dates), 2):
-        before, after = images[i], images[j]
+    images = dated_images(backgrounds, dates)
+    numbered = ((date - 1, image) for date, image in zip(dates, images, strict=True))
+    for (i, before), (j, after) in permutations(numbered, 2):
         name = f"pair{i}{j}"
         yield Case(name, before, after, None, "", NAIP_BANDS)
         folder = work / f"{name}_implants"

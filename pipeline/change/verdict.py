@@ -75,17 +75,17 @@ def size_term(pixel_m: float) -> float:
     return math.log2(min(max(pixel_m, 2.0), 5.0) / MIDDLE_M)
 
 
-def verdicts(
+def log_odds_by_card(
     figures: Mapping[str, NDArray[np.float64]], card: VerdictCard, pixel_m: float
 ) -> NDArray[np.float64]:
-    """Probability `(candidate,)` that a candidate is construction, at pixels of `pixel_m`."""
+    """Log-odds `(candidate,)` of construction at pixels of `pixel_m`, where the share of
+    construction is that which the card was fitted on."""
     size = size_term(pixel_m)
     total = np.full(len(next(iter(figures.values()))), card.intercept + card.size_weight * size)
     for figure in card.figures:
         weight = figure.weight + figure.size_weight * size
         total += weight * scored(figures[figure.name], np.array(figure.quantiles))
-    probability: NDArray[np.float64] = expit(total)
-    return probability
+    return np.clip(total, -MOST_LOG_ODDS, MOST_LOG_ODDS)
 
 
 def own_share(log_odds: NDArray[np.float64], usual_share: float) -> float:
@@ -106,12 +106,10 @@ def own_share(log_odds: NDArray[np.float64], usual_share: float) -> float:
 
 
 def in_own_share(
-    probability: NDArray[np.float64], usual_share: float
+    log_odds: NDArray[np.float64], usual_share: float
 ) -> tuple[NDArray[np.float64], float]:
     """Probabilities `(candidate,)` of one pair's candidates at the pair's own share of
-    construction, and that share; given are those at `usual_share`."""
-    tiny = expit(-MOST_LOG_ODDS)
-    log_odds = logit(np.clip(probability, tiny, 1 - tiny))
+    construction, and that share; given are their log-odds at `usual_share`."""
     share = own_share(log_odds, usual_share)
     told: NDArray[np.float64] = expit(log_odds + logit(share) - logit(usual_share))
     return told, share

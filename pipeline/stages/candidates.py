@@ -17,7 +17,7 @@ from pipeline.change.candidates import (
 from pipeline.change.construction import N_TRACES
 from pipeline.change.learned.infer import InputScaling
 from pipeline.change.objects import RunTable
-from pipeline.change.verdict import in_own_share, verdicts
+from pipeline.change.verdict import in_own_share, log_odds_by_card
 from pipeline.config.load import CONSTRUCTION_VERDICT, load_verdict
 from pipeline.grid import Grid, tiles
 from pipeline.io.reports import read_json
@@ -39,8 +39,8 @@ def candidate_verdicts(
     if not len(candidates):
         return np.zeros(0), card.built_share
     figures = measured_figures(context, grid, candidates, levels)
-    by_card = verdicts(figures, card, grid.pixel_size_m)
-    return in_own_share(by_card, card.built_share)
+    log_odds = log_odds_by_card(figures, card, grid.pixel_size_m)
+    return in_own_share(log_odds, card.built_share)
 
 
 def measured_figures(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -61,6 +62,15 @@ def span(text: str) -> list[int]:
         first, _, last = part.partition("-")
         numbers += range(int(first), int(last or first) + 1)
     return numbers
+
+
+def dated_images(folder: Path, dates: Sequence[int]) -> list[Path]:
+    """The images of a folder in the order of their names, `dates` from 1; stops if one is not
+    there."""
+    images = sorted(folder.glob("*.tif"))
+    if missing := [date for date in dates if not 1 <= date <= len(images)]:
+        raise SystemExit(f"{folder}: {len(images)} images, there is no date {missing}")
+    return [images[date - 1] for date in dates]
 
 
 def _measure(

@@ -18,7 +18,7 @@ from pipeline.change.candidates import (
 from pipeline.change.construction import BUILT, N_TRACES
 from pipeline.change.learned.infer import InputScaling
 from pipeline.change.objects import RunTable
-from pipeline.change.verdict import FigureCard, VerdictCard, normal_scores, verdicts
+from pipeline.change.verdict import FigureCard, VerdictCard, log_odds_by_card, normal_scores
 from pipeline.config.load import CONSTRUCTION_NETWORK, CONSTRUCTION_VERDICT, load_verdict
 from pipeline.grid import PixelWindow, RasterWindow, tiles
 from pipeline.io.models import read_network
@@ -218,10 +218,11 @@ def test_the_card_adds_up() -> None:
     assert top == pytest.approx(0.6744898)
     figures = {"a": np.array([5.0, 10.0, 99.0]), "b": np.array([1.0, 1.0, -9.0])}
     log_odds = np.array([-1.0, -1.0 + 2 * top, -1.0 + 2 * top - normal_scores(3)[0]])
-    np.testing.assert_allclose(verdicts(figures, card, 3.2), 1 / (1 + np.exp(-log_odds)))
+    np.testing.assert_allclose(log_odds_by_card(figures, card, 3.2), log_odds)
     log_odds += np.log2(4 / 3.2) * (0.5 + np.array([0.0, top, top]))
-    np.testing.assert_allclose(verdicts(figures, card, 4.0), 1 / (1 + np.exp(-log_odds)))
-    np.testing.assert_array_equal(verdicts(figures, card, 6.0), verdicts(figures, card, 5.0))
+    np.testing.assert_allclose(log_odds_by_card(figures, card, 4.0), log_odds)
+    beyond, last = (log_odds_by_card(figures, card, pixel_m) for pixel_m in (6.0, 5.0))
+    np.testing.assert_array_equal(beyond, last)
 
 
 def test_the_shipped_card_belongs_to_the_shipped_network_and_its_figures() -> None:

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pipeline.change.verdict import size_term, verdicts
+from pipeline.change.verdict import log_odds_by_card, size_term
 from pipeline.config.load import CONSTRUCTION_NETWORK as NETWORK
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -53,7 +53,7 @@ def test_the_fit_finds_what_tells_at_every_pixel_size(script: ModuleType) -> Non
     assert by_size.size_weight < -0.5
     right = 0
     for pixel_m, table, truth in zip((2.0, 5.0), tables, shares, strict=True):
-        built = verdicts(table, card, pixel_m) >= 0.5
+        built = log_odds_by_card(table, card, pixel_m) >= 0
         is_clear = truth != 0.3
         right += int(np.sum(built[is_clear] == (truth[is_clear] > 0.5)))
     assert right >= 0.93 * np.sum(share != 0.3)
