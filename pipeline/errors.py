@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "N-IMAGE-ZONE": "分带不一致",
     "N-IMAGE-COVER": "影像没有盖满县域",
     "E-LABEL-GRID": "标注与影像不在同一格网",
+    "E-LABEL-VALUE": "标注里有说不清含义的值",
     "E-CONFIG-SYNTAX": "配置文件语法有误",
     "E-CONFIG-VALUE": "配置项取值有误",
     "E-RULE-SYNTAX": "规则文件语法有误",

@@ -100,7 +100,8 @@ def _measured(measure: Evaluate, target: Path, detector: str, model: Path | None
 
 
 def _labelled(folder: Path, start: Starter, gsd: float | None) -> Evaluate:
-    from pipeline.stages.evaluate import evaluate, find_pairs
+    from pipeline.stages.evaluate import evaluate
+    from pipeline.stages.labelled_pairs import find_pairs
 
     def measure(settings: Settings, target: Path, beside: dict[str, Any]) -> dict[str, Any]:
         pairs = find_pairs(folder, settings, gsd)

@@ -124,14 +124,11 @@ def _from_runs(
 ) -> tuple[list[LabelledData], TrainParams]:
     """What closed runs have to teach, and the settings of the last of them."""
     from pipeline.config.models import Settings
-    from pipeline.stages.train_runs import read_verified
+    from pipeline.stages.train_runs import read_runs
 
-    verified, settings = [], Settings()
-    for run in runs:
-        config, paths = load(run, data_dir, config_dir)
-        verified.append(read_verified(config, paths, is_complete))
-        settings = config.settings
-    return verified, settings.train
+    loaded = [load(run, data_dir, config_dir) for run in runs]
+    settings = loaded[-1][0].settings if loaded else Settings()
+    return read_runs(loaded, is_complete), settings.train
 
 
 def _summarise(held_out: dict[str, Any]) -> None:

@@ -20,9 +20,8 @@ from pipeline.io.rasters import read_all, read_grid
 from pipeline.io.reports import json_text
 from pipeline.io.runs import RunPaths
 from pipeline.patches.accuracy import PixelCounts, pixel_scores
-from pipeline.stages.evaluate import find_pairs
+from pipeline.stages.labelled_pairs import find_pairs, read_label
 from pipeline.stages.requests import using_model
-from pipeline.stages.train_data import read_label
 from pipeline.stages.train_runs import judged_mask
 
 REPORT_NAME = "effect.json"

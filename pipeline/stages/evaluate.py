@@ -1,8 +1,6 @@
 """`evaluate`: the product's own `compare` on labelled pairs, against their labels.
 
-A labelled pair is a folder with `before.tif`, `after.tif`, `label.tif` (0 unchanged, 1 changed, 255
-not labelled) and optionally `meta.yaml`; a chip set has the folders `A`, `B` and `label` with equal
-file names. Labels are read after the comparison is finished and by nothing else.
+Labels (`labelled_pairs`) are read after the comparison is finished and by nothing else.
 """
 
 from __future__ import annotations
@@ -13,16 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.config.load import CHANGE_KIND_CODES, CODES_DIR, construction_like_kinds, load_codes
-from pipeline.config.models import ImageInput, RunConfig, Settings
+from pipeline.config.models import RunConfig, Settings
 from pipeline.delivery.accuracy_page import AccuracyPage, render_accuracy
 from pipeline.errors import Finding, InputError
-from pipeline.grid import Grid, PixelWindow
 from pipeline.io.atomic import replace_text
-from pipeline.io.rasters import open_raster, read_all, read_grid, read_window
+from pipeline.io.rasters import read_grid
 from pipeline.io.reports import json_text
 from pipeline.io.scenes import read_meta
 from pipeline.io.truth import TRUTH_FILE, read_truth
@@ -33,64 +27,18 @@ from pipeline.stages.compare import Comparison
 from pipeline.stages.evaluate_chips import described
 from pipeline.stages.evaluate_figures import case_figures, detector_figures, figures
 from pipeline.stages.evaluate_judging import (
-    NOT_LABELLED,
     Judged,
-    ReadMask,
     judge_labelled,
     judge_planted,
     nothing_judged,
 )
+from pipeline.stages.labelled_pairs import LabelledPair, label_reader, run_config
 from pipeline.stages.requests import described_images
 
 REPORT_NAME = "evaluate.json"
 PAGE_NAME = "evaluate.html"
 DEMO_MASKS = ("before_mask.tif", "after_mask.tif")
 """Names of the supplied validity masks in a demo county's folder."""
-CHIP_SUFFIXES = (".png", ".tif", ".tiff", ".jpg")
-CHIP_CHANGED = 255
-UNIT_GSD_M = 1.0
-"""Stands for the unknown pixel size of chips without CRS; only sizes of patches need it."""
-
-
-@dataclass(frozen=True)
-class LabelledPair:
-    """One pair with its label."""
-
-    name: str
-    run: RunConfig
-    label: Path
-    changed_value: int
-    """Label value of changed pixels: 1, or 255 in chip sets that know only 0 and 255."""
-
-
-def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[LabelledPair]:
-    """The labelled pairs in a folder. Raises `InputError` if there are none."""
-    meta = read_meta(data)
-    stated_gsd_m = gsd_m or meta.gsd_m
-    if (data / "label.tif").is_file():
-        before, after = described_images(data / "before.tif", data / "after.tif", meta)
-        run = _run_config(data.name, before, after, settings, stated_gsd_m)
-        return [LabelledPair(data.name, run, data / "label.tif", 1)]
-    labels = [
-        path for path in sorted((data / "label").glob("*")) if path.suffix.lower() in CHIP_SUFFIXES
-    ]
-    if not labels:
-        raise InputError(
-            Finding(
-                "E-FILE-MISSING",
-                "这个文件夹里没有可评价的数据。",
-                where=str(data),
-                allowed="before.tif、after.tif、label.tif，或 A/、B/、label/ 三个同名影像文件夹",
-                advice="检查 DATA= 给出的路径。",
-            )
-        )
-    changed_value = CHIP_CHANGED if _is_two_valued(labels) else 1
-    pairs = []
-    for label in labels:
-        before, after = (ImageInput(path=str(data / date / label.name)) for date in ("A", "B"))
-        run = _run_config(label.stem, before, after, settings, stated_gsd_m or UNIT_GSD_M)
-        pairs.append(LabelledPair(label.stem, run, label, changed_value))
-    return pairs
 
 
 def evaluate(
@@ -112,7 +60,7 @@ def evaluate(
         folder = out if len(pairs) == 1 else out / pair.name
         compare_pair(pair.run, folder)
         grid = read_grid(folder / "change.tif", pair.run.gsd_m)
-        read_label = _label_reader(pair.label, grid, pair.changed_value)
+        read_label = label_reader(pair, grid.window.shape)
         name = "" if len(pairs) == 1 else pair.name
         total += judge_labelled(name, folder, grid, read_label)
         total = total.trimmed(params.worst_count)
@@ -156,7 +104,7 @@ def evaluate_truth(
     before, after = described_images(
         data / "before.tif", data / "after.tif", meta, masks=(masks[0], masks[1])
     )
-    compare_pair(_run_config("truth", before, after, settings, meta.gsd_m), out)
+    compare_pair(run_config("truth", before, after, settings, meta.gsd_m), out)
     truth = read_truth(data / TRUTH_FILE)
     own = read_grid(out / "change.tif").crs
     if truth.crs != own:
@@ -203,52 +151,3 @@ def _other_crs(path: Path, found: Any, expected: Any) -> InputError:
             advice="真值必须与变化前影像同一坐标系。",
         )
     )
-
-
-def _run_config(
-    name: str, before: ImageInput, after: ImageInput, settings: Settings, gsd_m: float | None
-) -> RunConfig:
-    """A run for one pair; a stated pixel size counts only where there is no CRS to give one."""
-    run = "".join(c if c.isascii() and c.isalnum() else "-" for c in name).strip("-")[:40]
-    with open_raster(before.path) as dataset:
-        needed = None if dataset.crs else gsd_m
-    return RunConfig(
-        run=run or "evaluate", before=before, after=after, settings=settings, gsd_m=needed
-    )
-
-
-def _is_two_valued(labels: list[Path]) -> bool:
-    """Whether a whole set of labels knows only 0 and 255, and 255 is not declared nodata."""
-    for path in labels:
-        with open_raster(path) as dataset:
-            if dataset.nodata == CHIP_CHANGED:
-                return False
-        if np.setdiff1d(read_all(path), (0, CHIP_CHANGED)).size:
-            return False
-    return True
-
-
-def _label_reader(path: Path, grid: Grid, changed_value: int) -> ReadMask:
-    """Reads label values 0, 1, 255 (not labelled). Raises `InputError` E-LABEL-GRID on another
-    size."""
-    own = read_grid(path)
-    if (own.height, own.width) != (grid.height, grid.width):
-        raise InputError(
-            Finding(
-                "E-LABEL-GRID",
-                "标注的行列数与变化前影像不同。",
-                where=str(path),
-                value=f"{own.height} × {own.width}",
-                allowed=f"{grid.height} × {grid.width}",
-                advice="标注必须与变化前影像逐像元对应。",
-            )
-        )
-
-    def read(window: PixelWindow) -> NDArray[np.uint8]:
-        label = read_window(str(path), (1,), window)[0]
-        values: NDArray[np.uint8] = (label == changed_value).astype(np.uint8)
-        if changed_value != NOT_LABELLED:
-            values[label == NOT_LABELLED] = NOT_LABELLED
-        return values
-
-    return read

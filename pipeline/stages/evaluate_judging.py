@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,10 +29,7 @@ from pipeline.patches.planted import FOUND_SHARE, PlantedScores, covered_share, 
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.reliability import ScoreHistogram
 from pipeline.schema.layers import PATCHES
-
-NOT_LABELLED = 255
-ReadMask = Callable[[PixelWindow], NDArray[np.uint8]]
-"""Values 0, 1 and 255 of a window `(y, x)`."""
+from pipeline.stages.labelled_pairs import NOT_LABELLED, ReadMask
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,8 @@ def probability_of(network: Network, scene: LabelledScene) -> NDArray[np.float32
     height, width = scene.shape
     window = PixelWindow(0, height, 0, width)
     valid = np.zeros(scene.shape, np.uint8)
+    if scene.seen is not None:
+        valid[~scene.seen] = 1
     pixels = PairPixels(scene.before, scene.after, valid, window)
     found: NDArray[np.float32] = infer(network, scaling_of(network.card, scene), pixels, window)[0]
     return found

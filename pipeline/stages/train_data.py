@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.change.learned.samples import (
     NOT_LABELLED,
@@ -22,9 +21,9 @@ from pipeline.errors import Finding, InputError, UsageError
 from pipeline.grid import PixelWindow
 from pipeline.io.chip_index import INDEX_FILE, read_groups
 from pipeline.io.digests import file_sha256
-from pipeline.io.rasters import read_all, read_window
+from pipeline.io.rasters import read_window
 from pipeline.io.scenes import SceneFile, open_scene
-from pipeline.stages.evaluate import LabelledPair, find_pairs
+from pipeline.stages.labelled_pairs import LabelledPair, find_pairs, read_label
 
 DEFAULT_HOLD_OUT = "share:0.2"
 SIDES = ("north", "south", "west", "east")
@@ -46,13 +45,15 @@ class LabelledData:
 
 def read_labelled(folder: Path, gsd_m: float | None, group_by: str) -> LabelledData:
     """Every pair of a folder in memory. Raises `InputError` E-TRAIN-DATA if the dates of a pair are
-    not on one grid or bands differ between pairs; E-LABEL-GRID if a label has another size."""
+    not on one grid or bands differ between pairs; E-LABEL-GRID if a label has another size,
+    E-LABEL-VALUE if it has values without meaning."""
     groups = read_groups(folder, group_by)
     parts = []
     for pair in find_pairs(folder, Settings(), gsd_m):
         files = _open(pair)
-        group = groups.get(pair.label.name, f"{folder.name}/{pair.name}")
-        scene = _read_scene(pair, files, f"{folder.name}/{pair.name}", group)
+        scene = _read_scene(pair, files, f"{folder.name}/{pair.name}")
+        if (group := groups.get(pair.label.name)) is not None:
+            scene = replace(scene, group=group, is_divisible=False)
         size = pair.run.gsd_m or files[0].scene.grid.pixel_size_m
         digests = _digests(folder, [*(file.path for file in files), pair.label])
         parts.append(LabelledData((scene,), files[0].scene.roles, (size, size), digests))
@@ -154,39 +155,21 @@ def _open(pair: LabelledPair) -> tuple[SceneFile, SceneFile]:
     return before, after
 
 
-def _read_scene(
-    pair: LabelledPair, files: tuple[SceneFile, SceneFile], name: str, group: str
-) -> LabelledScene:
+def _read_scene(pair: LabelledPair, files: tuple[SceneFile, SceneFile], name: str) -> LabelledScene:
     grid = files[0].scene.grid
     before, after = (
         read_window(str(file.path), file.scene.band_numbers, grid.window) for file in files
     )
     label = read_label(pair, (grid.height, grid.width))
+    seen = np.ones(label.shape, bool)
     for file, image in zip(files, (before, after), strict=True):
         if file.scene.nodata is not None:
-            label[np.all(image == file.scene.nodata, axis=0)] = NOT_LABELLED
-    scene = LabelledScene(name, group, before, after, label)
+            seen &= ~np.all(image == file.scene.nodata, axis=0)
+        if image.dtype.kind == "f":
+            seen &= np.all(np.isfinite(image), axis=0)
+    label[~seen] = NOT_LABELLED
+    scene = LabelledScene(name, name, before, after, label, seen=seen, is_divisible=True)
     return replace(scene, sample=thinned([scene]))
-
-
-def read_label(pair: LabelledPair, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Label of a pair: 0, 1, 255 not labelled. Raises `InputError` E-LABEL-GRID on another size."""
-    stored = read_all(pair.label)
-    if stored.shape != shape:
-        raise InputError(
-            Finding(
-                "E-LABEL-GRID",
-                "标注的行列数与影像不同。",
-                where=str(pair.label),
-                value=f"{stored.shape[0]} × {stored.shape[1]}",
-                allowed=f"{shape[0]} × {shape[1]}",
-                advice="标注必须与变化前影像逐像元对应。",
-            )
-        )
-    label: NDArray[np.uint8] = np.full(stored.shape, NOT_LABELLED, np.uint8)
-    label[stored == 0] = 0
-    label[stored == pair.changed_value] = 1
-    return label
 
 
 def _digests(folder: Path, paths: Sequence[Path]) -> dict[str, str]:

@@ -2,20 +2,27 @@
 
 Land that nobody judged is not labelled. Only where someone signs that a run missed nothing
 (`no other change`) does the rest of the pieces around judged patches count as unchanged.
+
+The later image of one quarter is the earlier one of the next. So pieces belong to squares of the
+ground, the same in every run, and a square is learned from or examined on, never both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from math import ceil
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from pipeline.change.learned.samples import NOT_LABELLED, SPLIT_BLOCK_PX, LabelledScene, thinned
+from pipeline.change.learned.samples import NOT_LABELLED, SPLIT_BLOCK_PX, LabelledScene
+from pipeline.change.sample import SampleParams, join_samples, sample_plan, take_sample
 from pipeline.config.models import RunConfig
 from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid, PixelWindow
@@ -24,16 +31,18 @@ from pipeline.io.digests import content_digest
 from pipeline.io.rasters import read_grid, read_window
 from pipeline.io.reports import read_json
 from pipeline.io.runs import RunPaths
+from pipeline.io.tiles import TileJob
 from pipeline.io.vectors import read_layer
 from pipeline.schema.register_layers import CLOSED_PATCHES
+from pipeline.stages.inputs import aligned_sources
 from pipeline.stages.train_data import LabelledData
 
 BUILT_JUDGEMENTS = ("new_lawful", "new_violation")
 BUILT_DETAILS = ("facility", "temporary", "rural_road")
 """Not construction land by law, but built: an image shows no permits."""
 FALSE_DETAILS = ("unchanged", "false_change")
-GROUP_BLOCKS = 2
-"""Pieces are set aside in squares of this many, so that neighbours stay together."""
+SQUARE_M = 2048
+"""Side of the ground squares that are set aside whole, in units of the CRS."""
 
 
 def verdicts(patches: pd.DataFrame) -> NDArray[np.uint8]:
@@ -46,8 +55,28 @@ def verdicts(patches: pd.DataFrame) -> NDArray[np.uint8]:
     return found
 
 
+def read_runs(runs: Sequence[tuple[RunConfig, RunPaths]], is_complete: bool) -> list[LabelledData]:
+    """`read_verified` of every run. Raises `InputError` E-TRAIN-DATA if they are in several CRS:
+    then the same ground could not be known again."""
+    data = [read_verified(config, paths, is_complete) for config, paths in runs]
+    grids = [read_grid(paths.align_before, config.gsd_m) for config, paths in runs]
+    others = [grid.crs for grid in grids if grid.crs != grids[0].crs]
+    if others:
+        raise InputError(
+            Finding(
+                "E-TRAIN-DATA",
+                "各期的坐标系不同，认不出同一块地，检验样本会与训练样本重复。",
+                where="、".join(config.run for config, _ in runs),
+                value="、".join(sorted({grid.crs.name if grid.crs else "无" for grid in grids})),
+                allowed="各期同一坐标系",
+                advice="分开训练，或把影像转到同一坐标系后重新运行这几期。",
+            )
+        )
+    return data
+
+
 def read_verified(config: RunConfig, paths: RunPaths, is_complete: bool) -> LabelledData:
-    """The judged patches of a closed run with its aligned images, in pieces of 512 px.
+    """The judged patches of a closed run with its aligned images, in pieces of up to 512 px.
 
     `is_complete`: someone signed that there is no other change. Raises `InputError` E-TRAIN-DATA
     for a run that was not closed or has no signed verdict.
@@ -62,15 +91,25 @@ def read_verified(config: RunConfig, paths: RunPaths, is_complete: bool) -> Labe
         "valid": paths.align_valid,
     }
     bands = tuple(range(1, len(roles) + 1))
-    scenes = tuple(
-        _piece(config.run, files, bands, window, _labels(grid, window, shapes, values, is_complete))
-        for window in _windows(grid, shapes[values != NOT_LABELLED])
-    )
-    sample = thinned(scenes)
-    scenes = tuple(replace(scene, sample=sample) for scene in scenes)
+    sample = _detection_sample(paths, grid, len(roles), config.settings.detect.sample)
+    scenes = []
+    for piece in _pieces(grid, config.run, shapes[values != NOT_LABELLED]):
+        label = _labels(grid, piece.window, shapes, values, is_complete)
+        scene = _scene(config.run, files, bands, piece, label)
+        scenes.append(replace(scene, sample=sample))
     digests = {f"{config.run}/{name}": content_digest(path) for name, path in files.items()}
     size = grid.pixel_size_m
-    return LabelledData(scenes, roles, (size, size), digests, is_directional=True)
+    return LabelledData(tuple(scenes), roles, (size, size), digests, is_directional=True)
+
+
+def _detection_sample(
+    paths: RunPaths, grid: Grid, n_bands: int, params: SampleParams
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The pixels by which detection normalises this run's images."""
+    blocks, step = sample_plan(grid.height, grid.width, params)
+    job = TileJob(take_sample, aligned_sources(paths, n_bands), step)
+    sample = join_samples([part for tile in blocks for _, part in job(tile).partials])
+    return sample.before, sample.after
 
 
 def judged_mask(config: RunConfig, paths: RunPaths, grid: Grid) -> NDArray[np.uint8]:
@@ -94,29 +133,67 @@ def _judged(config: RunConfig, paths: RunPaths) -> tuple[NDArray[np.object_], ND
     return shapes, values
 
 
-def _windows(grid: Grid, shapes: NDArray[np.object_]) -> list[PixelWindow]:
-    """The 512-px blocks of the grid that the judged patches touch, row-major."""
+class Piece(NamedTuple):
+    """A part of a run's grid inside one square of the ground."""
+
+    window: PixelWindow
+    group: str
+    """Names the square."""
+
+
+def _pieces(grid: Grid, run: str, shapes: NDArray[np.object_]) -> list[Piece]:
+    """The pieces of the grid that the judged patches touch, row-major."""
+    row_edges, row_squares = _cuts(grid, axis=0)
+    col_edges, col_squares = _cuts(grid, axis=1)
     x0, y0, x1, y1 = shapely.bounds(shapes).T
     corners = [grid.rowcol(x, y) for x in (x0, x1) for y in (y0, y1)]
     rows, cols = (np.array([corner[axis] for corner in corners]) for axis in (0, 1))
-    last = ((grid.height - 1) // SPLIT_BLOCK_PX, (grid.width - 1) // SPLIT_BLOCK_PX)
-    first_row, last_row, first_col, last_col = (
-        np.clip(edge // SPLIT_BLOCK_PX, 0, last[axis]).astype(int)
-        for axis, edge in ((0, rows.min(0)), (0, rows.max(0)), (1, cols.min(0)), (1, cols.max(0)))
-    )
+
+    def spans(values: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np.int64]:
+        """First and last piece `(2, patch)` that the patches touch along one axis."""
+        ends = np.stack([values.min(axis=0), values.max(axis=0)])
+        return np.clip(np.searchsorted(edges, ends, "right") - 1, 0, edges.size - 2)
+
+    first_row, last_row = spans(rows, row_edges)
+    first_col, last_col = spans(cols, col_edges)
     found = {
         (row, col)
         for n in range(len(shapes))
         for row in range(first_row[n], last_row[n] + 1)
         for col in range(first_col[n], last_col[n] + 1)
     }
-    size = SPLIT_BLOCK_PX
+    prefix = "" if _is_north_up(grid) else f"{run}#"
     return [
-        PixelWindow(row * size, (row + 1) * size, col * size, (col + 1) * size).clip(
-            grid.height, grid.width
+        Piece(
+            PixelWindow(*map(int, (*row_edges[row : row + 2], *col_edges[col : col + 2]))),
+            f"{prefix}x{col_squares[col] * SQUARE_M}y{row_squares[row] * SQUARE_M}",
         )
         for row, col in sorted(found)
     ]
+
+
+def _cuts(grid: Grid, axis: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixel edges `(n + 1,)` of the pieces along an axis, and the ground square `(n,)` of each.
+
+    Squares count from the origin of the CRS; on a grid that is not north-up, from its own.
+    """
+    length = (grid.height, grid.width)[axis]
+    centres, zeros = np.arange(length) + 0.5, np.zeros(length)
+    if _is_north_up(grid):
+        place = grid.xy(centres, zeros)[1] if axis == 0 else grid.xy(zeros, centres)[0]
+    else:
+        place = centres * grid.pixel_size_m
+    square = np.floor(place / SQUARE_M).astype(np.int64)
+    borders = [0, *(np.flatnonzero(np.diff(square)) + 1).tolist(), length]
+    edges = [0]
+    for first, last in pairwise(borders):
+        n_parts = ceil((last - first) / SPLIT_BLOCK_PX)
+        edges += [first + (last - first) * k // n_parts for k in range(1, n_parts + 1)]
+    return np.array(edges), square[edges[:-1]]
+
+
+def _is_north_up(grid: Grid) -> bool:
+    return grid.transform[1] == grid.transform[3] == 0
 
 
 def _labels(
@@ -131,22 +208,22 @@ def _labels(
     return by_number[burn_numbers(shapes, grid, window)]
 
 
-def _piece(
+def _scene(
     run: str,
     files: Mapping[str, Path],
     bands: tuple[int, ...],
-    window: PixelWindow,
+    piece: Piece,
     label: NDArray[np.uint8],
 ) -> LabelledScene:
+    window = piece.window
     before, after, valid = (
         read_window(str(files[name]), numbers, window)
         for name, numbers in (("before", bands), ("after", bands), ("valid", (1,)))
     )
-    label[valid[0] != 0] = NOT_LABELLED
-    side = GROUP_BLOCKS * SPLIT_BLOCK_PX
+    seen = valid[0] == 0
+    label[~seen] = NOT_LABELLED
     name = f"{run}[{window.row0},{window.col0}]"
-    group = f"{run}#{window.row0 // side}_{window.col0 // side}"
-    return LabelledScene(name, group, before, after, label)
+    return LabelledScene(name, piece.group, before, after, label, seen=seen)
 
 
 def _not_closed(run: str, value: str) -> InputError:

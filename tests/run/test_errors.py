@@ -247,6 +247,15 @@ def test_标注与影像大小不同(tmp_path: Path, out: Path) -> None:
     assert_refused(done, 3, "E-LABEL-GRID", "label.tif", "80 × 90", "80 × 96")
 
 
+def test_标注里有说不清含义的值(tmp_path: Path, out: Path) -> None:
+    make_pair(tmp_path / "pair", (80, 96))
+    label = np.zeros((80, 96), np.uint8)
+    label[:4, :5] = 2, 3, 1, 255, 0
+    write_raster(tmp_path / "pair" / "label.tif", label, transform=NORTH_UP)
+    done = call_cli("evaluate", tmp_path / "pair", "--out", out / "e")
+    assert_refused(done, 3, "E-LABEL-VALUE", "label.tif", "2、3", "PNG")
+
+
 # --- run files -----------------------------------------------------------------------------------
 
 

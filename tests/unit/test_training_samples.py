@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.change.learned.card import NetworkCard
 from pipeline.change.learned.effect import Effect, effect_of
+from pipeline.change.learned.infer import fit_scaling
 from pipeline.change.learned.params import TrainParams
 from pipeline.change.learned.samples import (
     Crop,
@@ -36,12 +38,15 @@ from pipeline.change.learned.skill import (
     probability_counts,
     skill_at,
 )
+from pipeline.config.models import Settings
 from pipeline.errors import InputError, UsageError
-from pipeline.grid import Grid
+from pipeline.grid import Grid, PixelWindow
 from pipeline.io import backbone
+from pipeline.io.rasters import read_all
+from pipeline.stages.labelled_pairs import find_pairs, label_reader
 from pipeline.stages.train import require_sample
 from pipeline.stages.train_data import joined, part, read_labelled
-from pipeline.stages.train_runs import _labels, _windows, verdicts
+from pipeline.stages.train_runs import SQUARE_M, _labels, _pieces, verdicts
 from tests.factories import call_cli, make_pair, write_raster
 from tests.network_factory import card
 
@@ -78,11 +83,56 @@ def test_counts_objects_and_pixels() -> None:
 
 
 def test_blocks_cover_a_scene_once() -> None:
-    whole = scene((1100, 1500))
+    whole = replace(scene((1100, 1500)), is_divisible=True)
     pieces = cut_blocks(whole)
     assert sum(piece.label.size for piece in pieces) == whole.label.size
     assert len({piece.group for piece in pieces}) == len(pieces) == 9
     assert cut_blocks(scene())[0].group == "a"
+
+
+def test_a_named_group_is_never_parted() -> None:
+    large = [replace(scene((1030, 1030), name), group=name[0]) for name in ("a1", "a2", "b1")]
+    for seed in range(5):
+        kept, held = part(large, "share:0.3", seed)
+        assert not {s.group for s in kept} & {s.group for s in held}
+        assert len(kept) + len(held) == 3
+
+
+def test_what_was_not_seen_does_not_count_for_the_scaling() -> None:
+    """Nodata at 0 over most of the image, NaN in a strip: as detection does, by what was seen."""
+    rng = np.random.default_rng(2)
+    told = plain_card(normalisation={"kind": "median_mad"})
+    for dtype, empty in ((np.uint16, 0), (np.float32, np.nan)):
+        image = rng.normal(1000, 100, (3, 64, 64)).astype(dtype)
+        seen = np.zeros((64, 64), bool)
+        seen[40:] = True
+        image[:, ~seen] = empty
+        holed = LabelledScene("n", "n", image, image, np.zeros((64, 64), np.uint8), seen=seen)
+        own = fit_scaling(told, image[:, 40:].reshape(3, -1), image[:, 40:].reshape(3, -1))
+        np.testing.assert_array_equal(scaling_of(told, holed).offset, own.offset)
+        np.testing.assert_array_equal(scaling_of(told, holed).gain, own.gain)
+        crop = read_crop(holed, own, (0, 0), 64)
+        assert (crop.before[:, :40] == 0).all()
+        assert np.std(crop.after[:, 40:]) == pytest.approx(1.0, abs=0.1)
+    nothing = replace(holed, seen=np.zeros((64, 64), bool))
+    assert np.isfinite(scaling_of(told, nothing).gain).all()
+
+
+def test_reading_finds_what_was_not_seen(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "one")
+    before = read_all(folder / "before.tif")
+    pixels = np.stack([before] * 3).astype(np.float32)
+    pixels[:, :20] = np.nan
+    pixels[1, 30] = np.nan
+    write_raster(folder / "before.tif", pixels, descriptions=("blue", "green", "red"))
+    pixels = np.stack([before] * 3).astype(np.float32)
+    pixels[:, 40] = -1
+    write_raster(folder / "after.tif", pixels, descriptions=("blue", "green", "red"), nodata=-1)
+    found = read_labelled(folder, None, "").scenes[0]
+    assert found.seen is not None
+    hidden = np.flatnonzero(~found.seen.any(axis=1)).tolist()
+    assert hidden == [*range(20), 30, 40]
+    assert (found.label[~found.seen] == 255).all()
 
 
 def test_set_aside_keeps_groups_whole_and_takes_both_kinds() -> None:
@@ -290,6 +340,23 @@ def test_label_of_another_size_is_refused(tmp_path: Path) -> None:
     assert caught.value.findings[0].code == "E-LABEL-GRID"
 
 
+def test_evaluation_and_training_read_labels_alike(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "one")
+    stored = np.tile(np.array([0, 1, 255, 254], np.uint8), (256, 64))
+    write_raster(folder / "label.tif", stored, nodata=254)
+    (pair,) = find_pairs(folder, Settings(), None)
+    read = label_reader(pair, (256, 256))(PixelWindow(0, 3, 0, 4))
+    assert read.tolist() == [[0, 1, 255, 255]] * 3
+    np.testing.assert_array_equal(read_labelled(folder, None, "").scenes[0].label[:3, :4], read)
+    write_raster(folder / "label.tif", stored)
+    with pytest.raises(InputError) as caught:
+        label_reader(pair, (256, 256))(PixelWindow(0, 3, 0, 4))
+    assert (caught.value.findings[0].code, caught.value.findings[0].value) == (
+        "E-LABEL-VALUE",
+        "254",
+    )
+
+
 def test_training_without_the_extra_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,15 +385,46 @@ def squares(*centres: tuple[float, float]) -> NDArray[np.object_]:
 
 
 def test_pieces_lie_where_patches_were_judged() -> None:
-    found = _windows(GRID, squares((100, 1300), (2590, 10)))
-    assert [(w.row0, w.col0) for w in found] == [(0, 0), (512, 1024)]
-    assert found[1].shape == (188, 276)
+    found = _pieces(GRID, "r", squares((100, 1300), (2590, 10)))
+    assert [(p.window.row0, p.window.col0, p.group) for p in found] == [
+        (0, 0, "x0y0"),
+        (350, 1024, "x2048y0"),
+    ]
+    assert found[1].window.shape == (350, 276)
+
+
+def test_the_same_ground_has_the_same_square_in_every_run() -> None:
+    """Grids of another origin and pixel size; every pixel by its centre."""
+    runs = {
+        "a": Grid(1300, 700, (2.0, 0.0, 700.0, 0.0, -2.0, 5200.0), None, 2.0),
+        "b": Grid(1700, 900, (1.6, 0.0, 691.1, 0.0, -1.6, 5311.3), None, 1.6),
+        "c": Grid(400, 500, (5.0, 0.0, 900.0, 0.0, 5.0, 3300.0), None, 5.0),
+    }
+    for name, grid in runs.items():
+        everywhere = np.array([shapely.box(-1e6, -1e6, 1e6, 1e6)], object)
+        n_pixels = 0
+        for window, group in _pieces(grid, name, everywhere):
+            rows, cols = np.mgrid[window.row0 : window.row1, window.col0 : window.col1] + 0.5
+            x, y = grid.xy(rows, cols)
+            found = {f"x{int(a)}y{int(b)}" for a, b in zip(
+                (x // SQUARE_M * SQUARE_M).ravel(), (y // SQUARE_M * SQUARE_M).ravel(), strict=True
+            )}  # fmt: skip
+            assert found == {group}
+            assert max(window.shape) <= 512
+            n_pixels += rows.size
+        assert n_pixels == grid.width * grid.height
+
+
+def test_squares_of_a_turned_grid_are_its_own_runs() -> None:
+    turned = Grid(1300, 700, (1.9, 0.5, 0.0, 0.5, -1.9, 1400.0), None, 2.0)
+    everywhere = np.array([shapely.box(-1e6, -1e6, 1e6, 1e6)], object)
+    assert {p.group.split("#")[0] for p in _pieces(turned, "r", everywhere)} == {"r"}
 
 
 def test_only_judged_land_is_labelled() -> None:
     shapes = squares((100, 1300), (300, 1300), (500, 1300))
     values = np.array([255, 0, 1], np.uint8)
-    window = _windows(GRID, shapes)[0]
+    window = PixelWindow(0, 512, 0, 512)
     open_land = _labels(GRID, window, shapes, values, False)
     signed = _labels(GRID, window, shapes, values, True)
     for label, rest in ((open_land, 255), (signed, 0)):

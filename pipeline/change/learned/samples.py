@@ -44,6 +44,10 @@ class LabelledScene:
     sample: tuple[NDArray[Any], NDArray[Any]] | None = None
     """Pixels `(band, n)` of both dates over the whole image that it was cut from: detection
     normalises by the whole image, so training must too. None: by its own pixels."""
+    seen: NDArray[np.bool_] | None = None
+    """`(y, x)`: where both dates have data. None: everywhere."""
+    is_divisible: bool = False
+    """Whether pieces of it may be parted from one another: nobody named its group."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,6 +65,7 @@ class LabelledScene:
             before=self.before[:, rows, cols],
             after=self.after[:, rows, cols],
             label=self.label[rows, cols],
+            seen=None if self.seen is None else self.seen[rows, cols],
         )
 
 
@@ -83,9 +88,10 @@ def count_samples(scenes: Sequence[LabelledScene]) -> SampleCount:
 
 
 def cut_blocks(scene: LabelledScene) -> list[LabelledScene]:
-    """A large scene in pieces of 512 px, each its own group; a small one as it is."""
+    """A large scene in pieces of 512 px, each its own group; a small one, or one of a named group,
+    as it is."""
     height, width = scene.shape
-    if max(height, width) < 2 * SPLIT_BLOCK_PX:
+    if not scene.is_divisible or max(height, width) < 2 * SPLIT_BLOCK_PX:
         return [scene]
     pieces = []
     for row0 in range(0, height, SPLIT_BLOCK_PX):
@@ -124,15 +130,11 @@ def normalisation_for(scenes: Sequence[LabelledScene]) -> Normalisation:
     are normalised per pair."""
     if any(image.dtype != np.uint8 for s in scenes for image in (s.before, s.after)):
         return Normalisation(kind="median_mad")
-    step = max(1, sum(2 * s.label.size for s in scenes) // STATISTICS_PIXELS)
-    values = np.concatenate(
-        [
-            image.reshape(image.shape[0], -1)[:, ::step].astype(np.float64)
-            for s in scenes
-            for image in (s.before, s.after)
-        ],
-        axis=1,
-    )
+    step = max(1, 2 * _n_seen(scenes) // STATISTICS_PIXELS)
+    parts = [_every(step, s, image) for s in scenes for image in (s.before, s.after)]
+    values = np.concatenate(parts, axis=1).astype(np.float64)
+    if not values.size:
+        values = np.zeros((scenes[0].before.shape[0], 1))
     values /= UINT8_FULL_SCALE
     spread = np.maximum(values.std(axis=1), 1 / UINT8_FULL_SCALE)
     return Normalisation(
@@ -144,13 +146,31 @@ def normalisation_for(scenes: Sequence[LabelledScene]) -> Normalisation:
 
 
 def thinned(scenes: Sequence[LabelledScene]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Every n-th pixel of all scenes together, `(band, n)` of both dates."""
-    step = max(1, sum(scene.label.size for scene in scenes) // STATISTICS_PIXELS)
-    before, after = (
-        np.concatenate([i.reshape(i.shape[0], -1)[:, ::step] for i in images], axis=1)
-        for images in ([s.before for s in scenes], [s.after for s in scenes])
+    """Every n-th seen pixel of each scene, `(band, n)` of both dates; where nothing was seen, one
+    of zeros."""
+    step = max(1, _n_seen(scenes) // STATISTICS_PIXELS)
+    before = np.concatenate([_every(step, s, s.before) for s in scenes], axis=1)
+    after = np.concatenate([_every(step, s, s.after) for s in scenes], axis=1)
+    if before.shape[1]:
+        return before, after
+    return np.zeros_like(before, shape=(len(before), 1)), np.zeros_like(
+        after, shape=(len(after), 1)
     )
-    return before, after
+
+
+def _n_seen(scenes: Sequence[LabelledScene]) -> int:
+    return sum(
+        scene.label.size if scene.seen is None else int(np.count_nonzero(scene.seen))
+        for scene in scenes
+    )
+
+
+def _every(step: int, scene: LabelledScene, image: NDArray[Any]) -> NDArray[Any]:
+    """Every `step`-th seen pixel of an image of the scene, `(band, n)`."""
+    flat = image.reshape(image.shape[0], -1)
+    if scene.seen is None:
+        return flat[:, ::step]
+    return flat[:, np.flatnonzero(scene.seen)[::step]]
 
 
 def scaling_of(card: NetworkCard, scene: LabelledScene) -> InputScaling:
@@ -196,10 +216,14 @@ def read_crop(
     rows, cols = (slice(at, at + crop_px) for at in start)
     label = scene.label[rows, cols]
     edge = [(0, crop_px - n) for n in label.shape]
-    before, after = (
-        np.pad(scaled(image[:, rows, cols], scaling, date), [(0, 0), *edge], mode="symmetric")
+    inputs = [
+        scaled(image[:, rows, cols], scaling, date)
         for date, image in enumerate((scene.before, scene.after))
-    )
+    ]
+    if scene.seen is not None:
+        for values in inputs:
+            values[:, ~scene.seen[rows, cols]] = 0
+    before, after = (np.pad(values, [(0, 0), *edge], mode="symmetric") for values in inputs)
     return Crop(before, after, np.pad(label, edge, constant_values=NOT_LABELLED))
 
 
