@@ -94,16 +94,17 @@ def propose(
         return None
     raw = original(probability, current)
     slope, intercept = _platt(_logit(raw), is_real)
-    stretched = ReturnsParams(slope=slope, intercept=intercept)
+    stretched = _stretched(current, slope, intercept)
     is_better = slope > 0 and _error(recalibrated(raw, stretched), is_real) < _error(
         probability, is_real
     )
     base = stretched if is_better else current
     found = recalibrated(raw, base)
-    limit = _limit(found, is_real, params)
+    limit = max(_limit(found, is_real, params), base.min_probability)
     removed = int((found[~is_real] < limit).sum())
     if removed < params.min_gain_ratio * n_false:
-        limit, removed = base.min_probability, 0
+        limit = base.min_probability
+        removed = int((found[~is_real] < limit).sum())
     proposed = base.model_copy(update={"min_probability": limit})
     lost = int((found[is_real] < limit).sum())
     lost_share = wilson(lost, n_real)
@@ -119,6 +120,19 @@ def propose(
         _error(probability, is_real),
         _error(found, is_real),
     )
+
+
+def _stretched(current: ReturnsParams, slope: float, intercept: float) -> ReturnsParams:
+    """Another stretch with the limit in force at the same place: what was signed stays away.
+
+    Nothing below a limit was sent out, so no judgement can speak for taking it back.
+    """
+    stretched = ReturnsParams(slope=slope, intercept=intercept)
+    if current.min_probability == 0.0:
+        return stretched
+    raw = original(np.array([current.min_probability]), current)
+    limit = float(recalibrated(raw, stretched)[0])
+    return stretched.model_copy(update={"min_probability": min(limit, 1.0 - CLIP)})
 
 
 def _limit(found: NDArray[np.float64], is_real: NDArray[np.bool_], params: ProposalParams) -> float:

@@ -68,8 +68,11 @@ class AuditResult:
 
 
 def allocate(sizes: Sequence[int], params: AuditParams) -> list[int]:
-    """How many cells to draw from strata of the given sizes; never more than there are."""
-    wanted = [max(params.min_per_stratum, round(params.cells * share)) for share in SHARES]
+    """How many cells to draw from strata of the given sizes: `params.cells` together, or all."""
+    least = min(params.min_per_stratum, params.cells // len(SHARES))
+    wanted = [max(least, round(params.cells * share)) for share in SHARES]
+    for _ in range(sum(wanted) - params.cells):
+        wanted[wanted.index(max(wanted))] -= 1
     drawn = [min(n, size) for n, size in zip(wanted, sizes, strict=True)]
     # What a small stratum does not use goes to the largest that still has cells.
     spare = params.cells - sum(drawn)

@@ -33,9 +33,12 @@ from pipeline.stages.audit_answers import (
     ADJUDICATION_ZH,
     READERS,
     READERS_ZH,
+    adjudications,
     agreement_of,
     card_numbers,
+    cells_asked,
     differing,
+    next_adjudication,
     read_answers,
     settle,
     strata_of,
@@ -138,7 +141,7 @@ def result(context: StageContext) -> AuditState:
     differs = differing(given)
     settled, open_disputes = settle(folder, given, differs)
     if differs.any():
-        _write_disputes(context, sample, np.flatnonzero(differs))
+        _write_disputes(context, sample, differs)
     strata = strata_of(settled, np.array(sample["stratum"]), sample["sizes"])
     state = AuditState(
         strata,
@@ -172,7 +175,8 @@ def describe(state: AuditState) -> list[str]:
         lines.append(f"还有 {state.unanswered} 张卡没有填；以上是已填部分的结果。")
     if state.disputed:
         lines.append(
-            f"有 {state.disputed} 格两人判读不同，请第三人填 {ADJUDICATION}.xlsx 后再运行。"
+            f"有 {state.disputed} 格两人判读不同，请第三人填 {ADJUDICATION}.xlsx"
+            f"（又有新的不同时另出 {ADJUDICATION}_2.xlsx 等）后再运行。"
         )
     if state.unclear:
         lines.append(f"有 {state.unclear} 格看不清，不参加计算：没看清不等于没有变化。")
@@ -231,14 +235,18 @@ def _write_reader(
 
 
 def _write_disputes(
-    context: StageContext, sample: Mapping[str, Any], disputed: NDArray[np.int64]
+    context: StageContext, sample: Mapping[str, Any], differs: NDArray[np.bool_]
 ) -> None:
-    """Cards and form of the third opinion, once; numbers are those of the sample."""
-    if (context.paths.audit / f"{ADJUDICATION}.xlsx").is_file():
+    """Cards and form of the third opinion on cells that have none yet; numbers are those of the
+    sample. A form that is there may be half filled in and is never touched."""
+    written = adjudications(context.paths.audit)
+    disputed = np.flatnonzero(differs & ~cells_asked(context.paths.audit, written, differs.size))
+    if not disputed.size:
         return
     params = AuditParams.model_validate(sample["settings"])
     cells = find_cells(context, params)
     chosen = np.array(sample["cells"], np.int64)
     numbers = np.array(card_numbers(ADJUDICATION, chosen.size))[disputed].tolist()
     cards = _cards(context, cells, chosen[disputed])
-    _write_reader(context, (ADJUDICATION, ADJUDICATION_ZH), numbers, cards)
+    label = ADJUDICATION_ZH + (f"（第 {len(written) + 1} 份）" if written else "")
+    _write_reader(context, (next_adjudication(written), label), numbers, cards)

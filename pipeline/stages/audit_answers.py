@@ -21,8 +21,38 @@ _LETTERS = {"reader_1": "A", "reader_2": "B", ADJUDICATION: "C"}
 
 
 def card_numbers(name: str, n: int) -> list[str]:
-    """Numbers of the cards of a reader."""
-    return [f"{_LETTERS[name]}{number:04d}" for number in range(1, n + 1)]
+    """Numbers of the cards of a reader; all forms of the third opinion count on."""
+    letter = _LETTERS.get(name, _LETTERS[ADJUDICATION])
+    return [f"{letter}{number:04d}" for number in range(1, n + 1)]
+
+
+def adjudications(folder: Path) -> list[str]:
+    """Names of the forms of the third opinion written so far, in their order.
+
+    The readers may fill in or correct their forms after the first; what they then differ on comes
+    in further ones.
+    """
+    names: list[str] = []
+    while (folder / f"{next_adjudication(names)}.xlsx").is_file():
+        names.append(next_adjudication(names))
+    return names
+
+
+def next_adjudication(names: Sequence[str]) -> str:
+    """Name of the form after those."""
+    return ADJUDICATION if not names else f"{ADJUDICATION}_{len(names) + 1}"
+
+
+def cells_asked(folder: Path, names: Sequence[str], n: int) -> NDArray[np.bool_]:
+    """Which cells `(n,)` have a card in one of the forms of the third opinion."""
+    at = {number: cell for cell, number in enumerate(card_numbers(ADJUDICATION, n))}
+    asked = np.zeros(n, bool)
+    for name in names:
+        place = folder / f"{name}.xlsx"
+        table = read_form(ReturnedFile(place.name, place, "", "xlsx"), ANSWER_COLUMNS)
+        numbers = [str(row.values.get("card_no")) for row in table.rows]
+        asked[[at[number] for number in numbers if number in at]] = True
+    return asked
 
 
 def read_answers(folder: Path, name: str, order: Sequence[int]) -> NDArray[np.str_]:
@@ -74,9 +104,9 @@ def settle(
     """The answer that stands for each cell, empty if none does, and how many are in dispute."""
     first, second = given
     settled = np.where((first == second) & (first != ""), first, "")
-    if (folder / f"{ADJUDICATION}.xlsx").is_file() and differs.any():
-        third = read_answers(folder, ADJUDICATION, list(range(settled.size)))
-        settled = np.where(differs, third, settled)
+    for name in adjudications(folder) if differs.any() else ():
+        third = read_answers(folder, name, list(range(settled.size)))
+        settled = np.where(differs & (third != ""), third, settled)
     return settled, int((differs & (settled == "")).sum())
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.change.linear import SCORE_MAX, SCORE_UNOBSERVED
 from pipeline.config.load import construction_like_kinds
 from pipeline.grid import Grid, PixelWindow
+from pipeline.io.burning import burn_mask
 from pipeline.io.rasters import read_grid, read_window
 from pipeline.io.vectors import read_layer
 from pipeline.patches.omission_audit import CHANGED, FAINT, QUIET, REPORTED, AuditParams
@@ -46,36 +47,40 @@ def find_cells(context: StageContext, params: AuditParams) -> Cells:
     grid = read_grid(paths.detect_score, context.run.gsd_m)
     side = max(4, round(params.cell_m / grid.pixel_size_m))
     down, across = grid.height // side, grid.width // side
-    counts = np.zeros((3, down * across), np.int64)
+    outlines = _own_outlines(context)
+    observed, clear, faint, reported = np.zeros((4, down * across), np.int64)
     for row in range(down):
         window = PixelWindow(row * side, (row + 1) * side, 0, across * side)
         score = read_window(str(paths.detect_score), (1,), window)[0]
-        cells = score.reshape(side, across, side)
-        observed = cells != SCORE_UNOBSERVED
+        change = read_window(str(paths.extract_change), (1,), window)[0]
+        own = (change == 1) & (burn_mask(outlines, grid, window) == 1)
+        is_seen = score != SCORE_UNOBSERVED
         at = slice(row * across, (row + 1) * across)
-        counts[0, at] = observed.sum(axis=(0, 2))
-        counts[1, at] = (observed & (cells >= CLEAR_SCORE)).sum(axis=(0, 2))
-        counts[2, at] = (observed & (cells >= FAINT_SCORE)).sum(axis=(0, 2))
+        observed[at] = _per_cell(is_seen, side)
+        clear[at] = _per_cell(is_seen & (score >= CLEAR_SCORE), side)
+        faint[at] = _per_cell(is_seen & (score >= FAINT_SCORE), side)
+        reported[at] = _per_cell(own, side)
     least_px = max(1, round(LEAST_M2 / grid.pixel_area_m2))
     stratum = np.full(down * across, QUIET, np.int64)
-    stratum[counts[2] >= least_px] = FAINT
-    stratum[counts[1] >= least_px] = CHANGED
-    found = Cells(grid, side, across, stratum)
-    stratum[_reported(context, found)] = REPORTED
-    stratum[counts[0] < params.min_observed * side * side] = -1
-    return found
+    for number, pixels in ((FAINT, faint), (CHANGED, clear), (REPORTED, reported)):
+        stratum[pixels >= least_px] = number
+    stratum[observed < params.min_observed * side * side] = -1
+    return Cells(grid, side, across, stratum)
 
 
-def _reported(context: StageContext, cells: Cells) -> NDArray[np.int64]:
-    """Cells in which the run's own construction-like patches have enough area."""
+def _per_cell(mask: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
+    """How many pixels of each cell of one row of cells are True."""
+    cells = mask.reshape(side, -1, side)
+    return np.asarray(cells.sum(axis=(0, 2)), np.int64)
+
+
+def _own_outlines(context: StageContext) -> NDArray[np.object_]:
+    """Outlines of the construction-like patches that the run found itself.
+
+    Of a patch that was also issued it is the issued outline, most of which the run may not have
+    found: only what was detected inside it counts as reported.
+    """
     patches = read_layer(context.paths.extract_patches, PATCHES)
     like = construction_like_kinds()
     is_own = patches["source"].isin(["detected", "both"]) & patches["change_kind"].isin(like)
-    outlines = np.asarray(patches.geometry[is_own].to_numpy(), dtype=object)
-    if not outlines.size:
-        return np.empty(0, np.int64)
-    boxes = np.array([cells.outline(cell) for cell in range(cells.stratum.size)], dtype=object)
-    cell, patch = shapely.STRtree(outlines).query(boxes, predicate="intersects")
-    shared = shapely.area(shapely.intersection(boxes[cell], outlines[patch]))
-    area = np.bincount(cell, weights=shared, minlength=cells.stratum.size)
-    return np.flatnonzero(area >= LEAST_M2)
+    return np.asarray(patches.geometry[is_own].to_numpy(), dtype=object)

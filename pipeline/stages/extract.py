@@ -7,6 +7,7 @@ A county's issued patches (下发图斑) are matched with the components between
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,12 @@ from pipeline.stages.objects import find_objects, is_told
 
 NOT_DRAWN = (DropReason.LOW_PROBABILITY.value, DropReason.SETTLED_BEFORE.value)
 """What was drawn as changed before it was set aside."""
+DRAWN = (
+    DropReason.KEPT.value,
+    DropReason.COVERED_BY_ISSUED.value,
+    DropReason.NOT_REQUESTED.value,
+)
+"""What was detected as changed, whether or not it is a patch of our own."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,8 @@ def run(context: StageContext) -> StageReport:
     reasons[_rows_of(table, kept[told.is_settled])] = DropReason.SETTLED_BEFORE
     is_kept = reasons == DropReason.KEPT
     if np.isin(reasons, NOT_DRAWN).any():
-        _draw_change(context, grid, detected.components.select(is_kept))
+        drawn = [detected.components.select(np.isin(reasons, DRAWN))]
+        _draw_change(context, grid, drawn if matching is None else [*drawn, matching.seen])
     stays = kept[~told.is_settled].reset_index(drop=True)
     kept = stays.assign(patch_id=told.patch_ids)
     dropped = table[~is_kept].assign(reason=reasons[~is_kept])
@@ -253,15 +261,16 @@ def _measure_rasters(
     return unobserved
 
 
-def _draw_change(context: StageContext, grid: Grid, kept: Components) -> None:
-    """`change.tif` again, with nothing but `kept` drawn: some of what was measured is set aside."""
+def _draw_change(context: StageContext, grid: Grid, drawn: Sequence[Components]) -> None:
+    """`change.tif` again with nothing but `drawn`: some of what was measured is set aside."""
     source = str(context.paths.detect_score)
     with StripWriter(context.paths.extract_change, grid, "uint8", nodata=UNOBSERVED) as writer:
         for row0 in range(0, grid.height, BLOCK_PX):
             window = PixelWindow(row0, min(row0 + BLOCK_PX, grid.height), 0, grid.width)
             score = read_window(source, (1,), window)[0]
             change = np.where(score == SCORE_UNOBSERVED, np.uint8(UNOBSERVED), np.uint8(0))
-            burn(kept, window, change, 1)
+            for components in drawn:
+                burn(components, window, change, 1)
             writer.add(window, change)
 
 

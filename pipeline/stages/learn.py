@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.config.load import CODES_DIR, learned_path, load_codes, signature_of
+from pipeline.config.load import (
+    CODES_DIR,
+    construction_like_kinds,
+    learned_path,
+    load_codes,
+    signature_of,
+)
 from pipeline.config.models import SignedLearning
 from pipeline.errors import Finding, UsageError
 from pipeline.io.atomic import replace_text
@@ -39,8 +45,8 @@ class Lesson:
     """What a run's returns say, and what could be made of it."""
 
     judged: pd.DataFrame
-    """Patches of our own that are signed as real or not: patch_id, township_code, is_real,
-    probability."""
+    """Construction-like patches of our own that are signed as real or not: patch_id,
+    township_code, is_real, probability."""
     proposal: Proposal | None
     """None below the minimum sample."""
     limits: ProposalParams
@@ -146,7 +152,10 @@ def _judged(context: StageContext) -> pd.DataFrame:
     run, paths = context.run, context.paths
     state = replay(read_events(paths.register(run.county_code)))
     details = load_codes(CODES_DIR / "judgement_detail.csv").attributes
-    stored = read_layer(paths.extract_patches, PATCHES).set_index("patch_id")["probability"]
+    patches = read_layer(paths.extract_patches, PATCHES)
+    # What is learned stretches and limits construction-like patches alone, and no other.
+    like = patches[patches["change_kind"].isin(construction_like_kinds())]
+    stored = like.set_index("patch_id")["probability"]
     rows = []
     for (name, patch_id), row in sorted(state.patches.items()):
         is_real = _is_real(row, details)

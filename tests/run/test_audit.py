@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import openpyxl
 import pytest
 import shapely
+from affine import Affine
 
 from pipeline.io.rasters import read_grid
-from tests.factories import ROOT, Called, call_cli
+from pipeline.io.runs import RunPaths
+from pipeline.patches.omission_audit import REPORTED, AuditParams
+from pipeline.stages import audit_cells
+from tests.factories import ROOT, Called, call_cli, write_raster
 
 PRESENT, ABSENT, UNCLEAR = "有新增建设", "没有", "看不清"
 CELLS = "100"
@@ -76,6 +82,12 @@ def answers_of(data: Path, reader: str, answers: np.ndarray) -> dict[str, str]:
     return {f"{letter}{n:04d}": str(answers[cell]) for n, cell in enumerate(order, start=1)}
 
 
+def order_of(data: Path) -> list[int]:
+    """The cells as the second reader sees them."""
+    sample = json.loads((folder(data) / "sample.json").read_text(encoding="utf-8"))
+    return list(sample["orders"]["reader_2"])
+
+
 def test_a_second_draw_does_not_touch_the_forms(drawn: Path) -> None:
     before = (folder(drawn) / "reader_1.xlsx").read_bytes()
     again = audit(drawn, "draw")
@@ -111,11 +123,23 @@ def test_two_readers_and_a_third_opinion_give_the_recall(drawn: Path, tmp_path: 
     assert nothing_yet.code == 0, nothing_yet.text
     assert f"还有 {len(half)} 张卡没有填" in nothing_yet.text
     assert "检出率（按格面积加权）：无法计算" in nothing_yet.text
-    fill(place / "reader_2.xlsx", answers_of(data, "reader_2", second))
-    disputed = audit(data, "result")
-    assert "有 3 格两人判读不同" in disputed.text
     names = {f"C{cell + 1:04d}": str(answer) for cell, answer in enumerate(truth)}
-    assert fill(place / "adjudication.xlsx", names) == 3
+    # A look at the result before the second reader is done: one dispute so far, and its form.
+    early = answers_of(data, "reader_2", second)
+    first = next(number for number, cell in zip(early, order_of(data), strict=True)
+                 if cell == flipped[0])  # fmt: skip
+    fill(place / "reader_2.xlsx", {first: early[first]})
+    assert "有 1 格两人判读不同" in audit(data, "result").text
+    assert fill(place / "adjudication.xlsx", names) == 1
+    half_way = (place / "adjudication.xlsx").read_bytes()
+    fill(place / "reader_2.xlsx", early)
+    disputed = audit(data, "result")
+    assert "有 2 格两人判读不同" in disputed.text
+    assert "adjudication_2.xlsx" in disputed.text
+    assert (place / "adjudication.xlsx").read_bytes() == half_way
+    assert audit(data, "result").code == 0
+    assert fill(place / "adjudication_2.xlsx", names) == 2
+    assert not (place / "adjudication_3.xlsx").exists()
     final = audit(data, "result")
     assert "判读不同" not in final.text
     told = json.loads((place / "result.json").read_text(encoding="utf-8"))
@@ -145,3 +169,27 @@ def test_result_without_a_draw_says_what_to_do(packed_county: Path) -> None:
     found = audit(packed_county, "result")
     assert found.code == 2
     assert "audit draw" in found.text
+
+
+def test_only_what_was_detected_counts_as_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An issued outline of 64 cells with a detection in one of them."""
+    paths, transform = RunPaths(tmp_path), Affine(5.0, 0.0, 4e5, 0.0, -5.0, 4e6)
+    score, change = np.full((200, 200), 100, np.uint16), np.zeros((200, 200), np.uint8)
+    change[45:49, 45:49] = 1
+    change[190:194, 10:14] = 1
+    write_raster(paths.detect_score, score, transform=transform)
+    write_raster(paths.extract_change, change, transform=transform)
+    outlines = [shapely.box(400_100, 3_999_100, 400_900, 3_999_900)]
+    outlines += [shapely.box(400_000, 3_999_000, 400_100, 3_999_100)] * 2
+    told = {
+        "source": ["both", "detected", "issued"],
+        "change_kind": ["building", "crop", "building"],
+    }
+    table = gpd.GeoDataFrame(told, geometry=outlines)
+    monkeypatch.setattr(audit_cells, "read_layer", lambda *_: table)
+    context: Any = SimpleNamespace(paths=paths, run=SimpleNamespace(gsd_m=None))
+    cells = audit_cells.find_cells(context, AuditParams())
+    assert (cells.side_px, cells.across) == (20, 10)
+    assert np.flatnonzero(cells.stratum == REPORTED).tolist() == [22]

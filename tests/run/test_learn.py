@@ -86,8 +86,8 @@ def judge_own(data: Path, judgement: str, detail: str) -> int:
     [("违法用地", "工矿商服", 1, 0), ("其他用地", "伪变化", 0, 1), ("其他用地", "其他", 0, 0)],
 )
 def test_signed_judgements_of_own_patches_are_read(
-    closed_county: Path, configs: Path, tmp_path: Path, judgement: str, detail: str,
-    real: int, false: int,
+    closed_county: Path, configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    judgement: str, detail: str, real: int, false: int,
 ) -> None:  # fmt: skip
     """Counted from the bureau's own form, which is what was signed, and found again in T12."""
     data = tmp_path / "data"
@@ -105,6 +105,9 @@ def test_signed_judgements_of_own_patches_are_read(
     done = call(data, configs, "propose")
     assert done.code == 0, done.text
     assert f"真实变化 {real * n_own} 个，伪变化 {false * n_own} 个" in done.text
+    # The settings touch construction-like patches alone, so nothing is learned from others.
+    monkeypatch.setattr(learn, "construction_like_kinds", lambda: ["crop"])
+    assert "真实变化 0 个，伪变化 0 个" in call(data, configs, "propose").text
 
 
 @pytest.mark.usefixtures("many_judged")

@@ -25,6 +25,7 @@ from pipeline.config.load import load_kind_codes
 from pipeline.errors import InputError
 from pipeline.io.runs import WORK_FOLDER, RunPaths
 from pipeline.io.vectors import write_layers
+from pipeline.patches.learning import ReturnsParams
 from pipeline.schema.layers import DROPPED, OVERLAID, PARTS, PATCHES
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages import extract, overlay
@@ -251,6 +252,30 @@ def test_without_issued_patches_extract_does_what_it_does_in_compare(
     assert run.paths.extract_change.read_bytes() == alone.paths.extract_change.read_bytes()
     assert done.paths.extract_change.read_bytes() == alone.paths.extract_change.read_bytes()
     assert "issued" not in json.loads(alone.paths.extract_summary.read_text(encoding="utf-8"))
+
+
+def test_a_patch_set_aside_takes_no_detected_change_from_under_issued_ones(
+    world: tuple[World, Path], tmp_path: Path, done: Run
+) -> None:
+    run = Run(world, tmp_path / "county")
+    run.give(LAYERS)
+    extracting = run.config.settings.extract.model_copy(
+        update={"returns": ReturnsParams(min_probability=0.999)}
+    )
+    settings = run.config.settings.model_copy(update={"extract": extracting})
+    run.config = run.config.model_copy(update={"settings": settings})
+    run.stage(extract, "extract")
+    dropped = read(run.paths.extract_patches, "dropped")
+    weak = dropped[dropped["reason"] == "low_probability"]
+    assert len(weak) == 2
+    expected = read_raster(done.paths.extract_change)
+    with rasterio.open(done.paths.extract_change) as dataset:
+        shapes = [(shape, 1) for shape in weak.geometry]
+        away = rasterize(shapes, out_shape=expected.shape, transform=dataset.transform)
+    assert (expected[away == 1] == 1).all()
+    expected[away == 1] = 0
+    np.testing.assert_array_equal(read_raster(run.paths.extract_change), expected)
+    assert (expected == 1).sum() > 500
 
 
 @pytest.mark.parametrize("tile_px", [1024])

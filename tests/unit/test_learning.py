@@ -83,3 +83,22 @@ def test_unknown_stays_unknown_and_defaults_change_nothing() -> None:
     assert np.isnan(recalibrated(values, ReturnsParams(slope=2.0))[2])
     with pytest.raises(ValidationError):
         ReturnsParams(slope=0.0)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.25])
+def test_a_signed_limit_is_not_taken_back(shift: float) -> None:
+    """Nothing below it was sent out, so there is next to nothing to gain: no word against it."""
+    rng = np.random.default_rng(1)
+    current = ReturnsParams(min_probability=0.6)
+    stored = np.round(rng.uniform(0.6, 1.0, 600), 6)
+    is_real = rng.random(600) < stored - shift
+    found = propose(stored, is_real, current, ProposalParams(min_gain_ratio=1.0))
+    assert found is not None
+    whole = np.round(rng.uniform(0.0, 1.0, 2000), 6)
+    before = whole >= current.min_probability
+    after = recalibrated(whole, found.proposed) >= found.proposed.min_probability
+    np.testing.assert_array_equal(after, before)
+    raised = propose(stored, is_real, current, ProposalParams(max_lost_ratio=0.1, min_gain_ratio=0))
+    assert raised is not None
+    after = recalibrated(whole, raised.proposed) >= raised.proposed.min_probability
+    assert not (after & ~before).any()

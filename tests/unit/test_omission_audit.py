@@ -89,3 +89,10 @@ def test_cells_are_drawn_from_every_stratum_in_random_order() -> None:
 
 def test_a_county_smaller_than_the_sample_is_read_whole() -> None:
     assert allocate([3, 10, 20, 30], AuditParams()) == [3, 10, 20, 30]
+
+
+@pytest.mark.parametrize("cells", [40, 45, 79, 80, 100, 300])
+def test_as_many_cells_are_drawn_as_were_asked_for(cells: int) -> None:
+    drawn = allocate([500, 500, 500, 1000], AuditParams(cells=cells))
+    assert sum(drawn) == cells
+    assert min(drawn) >= min(20, cells // 4)
