@@ -6,6 +6,7 @@ beside it; they are never guessed from the number of bands (RGB and BGR look ali
 
 from __future__ import annotations
 
+import codecs
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid
+from pipeline.io.encodings import choose_encoding
 from pipeline.io.rasters import grid_of, open_raster
 from pipeline.scene import BAND_ROLES, Scene, require_known_roles
 from pipeline.schema.dated_names import find_dates
@@ -77,13 +79,33 @@ def read_meta(folder: Path) -> SceneMeta:
     if not path.is_file():
         return SceneMeta()
     return parse_document(
-        path.read_text(encoding="utf-8"),
+        _meta_text(path),
         str(path),
         SceneMeta,
         syntax_code="E-CONFIG-SYNTAX",
         value_code="E-CONFIG-VALUE",
         error=InputError,
     )
+
+
+def _meta_text(path: Path) -> str:
+    """The text of a `meta.yaml`: UTF-8 with or without BOM, or GBK as Chinese Windows saves it."""
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    lines = [line for line in content.splitlines() if not line.isascii()]
+    encoding = choose_encoding(lines, None, None)
+    try:
+        return content.decode(encoding.codec)
+    except UnicodeDecodeError as foreign:
+        raise InputError(
+            Finding(
+                "E-CONFIG-SYNTAX",
+                "说明文件的文字编码无法识别，按 UTF-8 和 GBK 都读不通。",
+                where=str(path),
+                value=f"第 {foreign.start + 1} 个字节起无法识别",
+                allowed="UTF-8 或 GBK/GB18030",
+                advice="用记事本另存为 UTF-8。",
+            )
+        ) from foreign
 
 
 ACQUIRED = ("DATE_ACQUIRED", "ACQUISITION_DATE", "ACQUISITIONDATETIME", "IMAGING_DATE")

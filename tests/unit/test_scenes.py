@@ -12,7 +12,7 @@ from pyproj import CRS, Transformer
 from pipeline.errors import InputError
 from pipeline.grid import Grid
 from pipeline.imagery.alignment import require_comparable, working_grid
-from pipeline.io.scenes import open_scene
+from pipeline.io.scenes import open_scene, read_meta
 from pipeline.scene import Scene, match_bands
 from tests.factories import write_raster
 
@@ -74,6 +74,24 @@ def test_a_meta_file_that_does_not_fit_is_refused(tmp_path: Path, text: str) -> 
     with pytest.raises(InputError, match=r"meta\.yaml") as problem:
         open_scene(path)
     assert code_of(problem) == "E-RASTER-BANDS"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_说明文件存成_GBK_也能读(tmp_path: Path, encoding: str) -> None:
+    text = "# 春季影像\nbands: [blue, green, red]\nbefore_mask: 云掩膜.tif\n"
+    (tmp_path / "meta.yaml").write_bytes(text.encode(encoding))
+    assert read_meta(tmp_path).before_mask == "云掩膜.tif"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "shift_jis"])
+def test_认不出编码的说明文件点名拒收(tmp_path: Path, encoding: str) -> None:
+    # 0xFF begins no character of UTF-8 or GB18030
+    tail = b"" if encoding == "utf-16" else b"# \xff\n"
+    (tmp_path / "meta.yaml").write_bytes("# 春の影像\ngsd_m: 2\n".encode(encoding) + tail)
+    with pytest.raises(InputError, match=r"meta\.yaml") as problem:
+        read_meta(tmp_path)
+    assert code_of(problem) == "E-CONFIG-SYNTAX"
+    assert "UTF-8" in str(problem.value)
 
 
 def test_an_image_without_crs_needs_a_gsd(tmp_path: Path) -> None:
