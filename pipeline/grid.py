@@ -19,6 +19,10 @@ from pyproj import CRS
 BLOCK_PX = 512
 """Side of the fixed blocks, anchored at the grid origin, in which statistics accumulate."""
 
+MAX_GSD_M = 10_000.0
+"""Largest stated pixel size: coarser than any image of the Earth's surface, and small enough that
+areas and lengths of whole images stay finite."""
+
 
 @lru_cache(maxsize=64)
 def crs_from_wkt(wkt: str) -> CRS:

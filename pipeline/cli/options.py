@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.errors import Finding, UsageError
+
 RunOption = Annotated[str, typer.Option("--run", help="运行编号，对应 configs/runs/<编号>.yaml")]
 TileOption = Annotated[int, typer.Option("--tile", help="瓦片边长，像元，512 的倍数；不影响结果")]
 WorkersOption = Annotated[
@@ -22,8 +24,29 @@ DetectorOption = Annotated[
 ModelOption = Annotated[
     Path | None, typer.Option("--model", help="模型文件（.onnx）；给出即用检测器 learned")
 ]
+
+
+def _checked_gsd(gsd_m: float | None) -> float | None:
+    """Refuse a pixel size that is none, even where a CRS makes it unneeded: it was a slip."""
+    from pipeline.grid import MAX_GSD_M
+
+    if gsd_m is None or 0 < gsd_m <= MAX_GSD_M:
+        return gsd_m
+    raise UsageError(
+        Finding(
+            "E-USAGE",
+            "地面分辨率不在合理范围。",
+            where="--gsd",
+            value=f"{gsd_m:g}",
+            allowed=f"大于 0，不超过 {MAX_GSD_M:,.0f} 米",
+            advice="以米为单位给出，如 0.5。",
+        )
+    )
+
+
 GsdOption = Annotated[
-    float | None, typer.Option("--gsd", help="地面分辨率，米；仅用于没有坐标系的影像")
+    float | None,
+    typer.Option("--gsd", callback=_checked_gsd, help="地面分辨率，米；仅用于没有坐标系的影像"),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="只说明将运行什么、为什么")]
 DataOption = Annotated[

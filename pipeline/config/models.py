@@ -23,6 +23,7 @@ from pipeline.change.sample import SampleParams
 from pipeline.change.sfa import SfaParams
 from pipeline.change.thresholds import ThresholdParams
 from pipeline.delivery.card_images import CardImageParams
+from pipeline.grid import MAX_GSD_M
 from pipeline.imagery.clouds import CloudParams
 from pipeline.imagery.quality import QualityParams
 from pipeline.imagery.radiometry import RadiometryParams
@@ -315,7 +316,7 @@ class RunConfig(Frozen):
     before: ImageInput = Field(description="变化前影像（前时相）")
     after: ImageInput = Field(description="变化后影像（后时相）")
     gsd_m: float | None = Field(
-        default=None, gt=0, description="地面分辨率，米；仅影像没有坐标系时填写"
+        default=None, gt=0, le=MAX_GSD_M, description="地面分辨率，米；仅影像没有坐标系时填写"
     )
     settings: Settings = Field(
         default=Settings(), description="处理参数，缺省见 configs/default.yaml"

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from rasterio.enums import ColorInterp, MaskFlags
 
 from pipeline.errors import Finding, InputError
-from pipeline.grid import Grid
+from pipeline.grid import MAX_GSD_M, Grid
 from pipeline.io.encodings import choose_encoding
 from pipeline.io.rasters import grid_of, open_raster
 from pipeline.scene import BAND_ROLES, Scene, require_known_roles
@@ -33,7 +33,7 @@ class SceneMeta(Frozen):
 
     bands: tuple[str, ...] = Field((), description="波段角色，按文件中的顺序")
     gsd_m: float | None = Field(
-        None, gt=0, description="地面分辨率，米（只作说明，计算用坐标系或 --gsd）"
+        None, gt=0, le=MAX_GSD_M, description="地面分辨率，米（只作说明，计算用坐标系或 --gsd）"
     )
     before_date: datetime.date | None = Field(None, description="变化前影像日期")
     after_date: datetime.date | None = Field(None, description="变化后影像日期")

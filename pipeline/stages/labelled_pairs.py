@@ -48,7 +48,7 @@ class LabelledPair:
 def find_pairs(data: Path, settings: Settings, gsd_m: float | None) -> list[LabelledPair]:
     """The labelled pairs in a folder. Raises `InputError` if there are none."""
     meta = read_meta(data)
-    stated_gsd_m = gsd_m or meta.gsd_m
+    stated_gsd_m = meta.gsd_m if gsd_m is None else gsd_m
     if (data / "label.tif").is_file():
         before, after = described_images(data / "before.tif", data / "after.tif", meta)
         run = run_config(data.name, before, after, settings, stated_gsd_m)

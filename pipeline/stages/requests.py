@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -71,16 +70,6 @@ def compare_request(
         require_local_file(path)
     if bands is not None:
         require_known_roles(bands, "--bands")
-    if gsd_m is not None and not 0 < gsd_m < math.inf:
-        raise UsageError(
-            Finding(
-                "E-USAGE",
-                "地面分辨率必须大于 0。",
-                where="--gsd",
-                value=str(gsd_m),
-                advice="以米为单位给出，如 0.5。",
-            )
-        )
     settings = with_detector(detector)
     # What a meta.yaml says is said of before.* and after.*, not of any two files beside it.
     is_named_pair = (before.stem, after.stem) == ("before", "after")

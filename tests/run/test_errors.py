@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,10 +214,27 @@ def test_瓦片边长不是_512_的倍数(world: World, out: Path, tile: str) ->
     assert_refused(done, 2, "E-USAGE", "--tile", "512", tile)
 
 
-@pytest.mark.parametrize("gsd", ["0", "-1", "nan"])
-def test_分辨率不是正数(world: World, out: Path, gsd: str) -> None:
-    done = compare_cli(world.before, world.after, out, "--gsd", gsd)
-    assert_refused(done, 2, "E-USAGE", "--gsd")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compare", "before.tif", "after.tif", "--out", "out"],
+        ["evaluate", "chips"],
+        ["train", "chips", "--out", "model.onnx"],
+        ["effect", "model.onnx", "chips"],
+    ],
+)
+@pytest.mark.parametrize("gsd", ["0", "-1", "nan", "inf", "1e9"])
+def test_分辨率不在合理范围_哪个命令都拒绝(command: list[str], gsd: str) -> None:
+    done = call_cli(*command, f"--gsd={gsd}")
+    assert_refused(done, 2, "E-USAGE", "--gsd", f"{float(gsd):g}", "10,000")
+
+
+def test_说明文件里的分辨率也有上限(world: World, out: Path, tmp_path: Path) -> None:
+    for name, path in (("before", world.before), ("after", world.after)):
+        shutil.copyfile(path, tmp_path / f"{name}.tif")
+    (tmp_path / "meta.yaml").write_text("gsd_m: 1.0e+9\n", encoding="utf-8")
+    done = compare_cli(tmp_path / "before.tif", tmp_path / "after.tif", out)
+    assert_refused(done, 3, "E-CONFIG-VALUE", "meta.yaml", "gsd_m", "10000")
 
 
 @pytest.mark.parametrize(
