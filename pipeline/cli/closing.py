@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import CONFIG_DIR, DATA_DIR, ConfigOption, DataOption, RunOption
+from pipeline.cli.options import (
+    CONFIG_DIR,
+    DATA_DIR,
+    ConfigOption,
+    DataOption,
+    RunOption,
+    named_folder,
+)
 from pipeline.cli.present import say
 from pipeline.cli.running import load, tiled_context
 from pipeline.errors import Severity, VerifyError
@@ -112,7 +119,10 @@ def register_verify_command(
 @register_app.command("export")
 def register_export_command(
     run: RunOption,
-    out: Annotated[Path, typer.Option("--out", help="导出到哪个文件夹")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", parser=named_folder, metavar="PATH", help="导出到哪个文件夹"),
+    ],
     data_dir: DataOption = DATA_DIR,
     config_dir: ConfigOption = CONFIG_DIR,
 ) -> None:

@@ -15,6 +15,7 @@ from pipeline.cli.options import (
     SchedulerOption,
     TileOption,
     WorkersOption,
+    named_folder,
 )
 from pipeline.cli.present import (
     log,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 def compare_command(
     before: Annotated[Path, typer.Argument(help="变化前影像")],
     after: Annotated[Path, typer.Argument(help="变化后影像")],
-    out: Annotated[Path, typer.Option("--out", help="成果文件夹")],
+    out: Annotated[
+        Path, typer.Option("--out", parser=named_folder, metavar="PATH", help="成果文件夹")
+    ],
     bands: Annotated[
         str | None, typer.Option("--bands", help="波段角色，逗号分隔，如 blue,green,red,nir")
     ] = None,

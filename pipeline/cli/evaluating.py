@@ -19,6 +19,7 @@ from pipeline.cli.options import (
     DetectorOption,
     GsdOption,
     ModelOption,
+    OutOption,
     SchedulerOption,
     TileOption,
     WorkersOption,
@@ -50,7 +51,7 @@ Evaluate = Callable[["Settings", Path, dict[str, Any]], dict[str, Any]]
 
 def evaluate_command(
     data: Annotated[Path, typer.Argument(help="带标注的数据文件夹")],
-    out: Annotated[Path | None, typer.Option("--out", help="成果文件夹")] = None,
+    out: OutOption = None,
     gsd: GsdOption = None,
     detector: DetectorOption = "auto",
     model: ModelOption = None,

@@ -26,6 +26,28 @@ ModelOption = Annotated[
 ]
 
 
+def named_folder(text: str) -> Path:
+    """The folder of `--out`. An empty one, as an unset variable of a script gives it, would be the
+    current folder, which nobody asked to be written into."""
+    if text.strip():
+        return Path(text)
+    raise UsageError(
+        Finding(
+            "E-USAGE",
+            "成果文件夹的名称是空的。",
+            where="--out",
+            allowed="一个文件夹；当前文件夹写作 .",
+            advice="检查给出它的变量是否为空。",
+        )
+    )
+
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", parser=named_folder, metavar="PATH", help="成果文件夹"),
+]
+
+
 def _checked_gsd(gsd_m: float | None) -> float | None:
     """Refuse a pixel size that is none, even where a CRS makes it unneeded: it was a slip."""
     from pipeline.grid import MAX_GSD_M

@@ -13,6 +13,7 @@ from pipeline.cli.options import (
     ConfigOption,
     DataOption,
     GsdOption,
+    OutOption,
 )
 from pipeline.cli.present import progress, say
 from pipeline.cli.running import load, tiled_context
@@ -81,7 +82,7 @@ def effect_command(
     from_run: Annotated[
         str | None, typer.Option("--from-run", help="已收口的运行编号：按其签署的判定比较")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="成果文件夹")] = None,
+    out: OutOption = None,
     against: Annotated[str, typer.Option("--against", help="现用的检测器")] = "auto",
     gsd: GsdOption = None,
     data_dir: DataOption = DATA_DIR,

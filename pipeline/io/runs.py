@@ -13,6 +13,8 @@ MANIFEST_NAME = "manifest.json"
 LOG_NAME = "run.log"
 WORK_FOLDER = "work"
 """Where `compare` keeps its stages inside the output folder."""
+WORK_MARK = ".compare"
+"""Written into the work folder before anything else: it tells that the folder is ours."""
 FOLDERS = {"package": "packages"}
 """Stages whose folder is called otherwise."""
 PUBLISHED = (

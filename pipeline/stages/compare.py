@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.config.models import RunConfig
 from pipeline.delivery.assets import FONT_PATH
 from pipeline.errors import Finding, UsageError
+from pipeline.io.atomic import replace_text
 from pipeline.io.code_digest import code_digest
 from pipeline.io.digests import DigestCache, digest_files
 from pipeline.io.manifest import (
@@ -24,7 +25,7 @@ from pipeline.io.manifest import (
     record_inputs,
     write_manifest,
 )
-from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER
+from pipeline.io.runs import MANIFEST_NAME, PUBLISHED, WORK_FOLDER, WORK_MARK, RunPaths
 from pipeline.stages.context import StageContext
 from pipeline.stages.runner import Outcome, run_stages
 
@@ -45,6 +46,7 @@ class Comparison:
 def compare(context: StageContext, out: Path) -> Comparison:
     """Bring a comparison in `out` up to date. `context.paths` must lie in `out/work`."""
     _require_free(out, context.run)
+    _mark(out)
     outcomes = tuple(run_stages(CHAIN, context))
     counts = {key: value for outcome in outcomes for key, value in outcome.counts.items()}
     notices = tuple(notice for outcome in outcomes for notice in outcome.notices)
@@ -78,17 +80,47 @@ def _require_free(out: Path, run: RunConfig) -> None:
                     advice="换一个 --out 文件夹。",
                 )
             )
-    foreign = [name for name in PUBLISHED if (out / name).exists()]
-    if foreign and not (out / WORK_FOLDER).is_dir():
+    foreign = _foreign(out)
+    if foreign:
         raise UsageError(
             Finding(
                 "E-USAGE",
-                "成果文件夹里已有同名文件，不是本程序写出的。",
+                "成果文件夹里已有同名的文件或文件夹，不是本程序写出的。",
                 where=str(out),
                 value="、".join(foreign),
-                advice="换一个 --out 文件夹，或先移走这些文件。",
+                advice="换一个 --out 文件夹，或先移走它们。",
             )
         )
+
+
+def _foreign(out: Path) -> list[str]:
+    """What lies where results go and was not written by an earlier `compare`."""
+    targets = (*PUBLISHED, MANIFEST_NAME)
+    blocked = [f"{name}/" for name in targets if (out / name).is_dir()]
+    work = out / WORK_FOLDER
+    if blocked or _is_ours(work):
+        return blocked
+    foreign = [name for name in targets if (out / name).exists()]
+    if work.is_dir():
+        # Hidden names are our own temporary ones: killed that early, a run has left no other.
+        is_taken = any(not one.name.startswith(".") for one in work.iterdir())
+    else:
+        is_taken = work.exists()
+    return [*foreign, WORK_FOLDER] if is_taken else foreign
+
+
+def _is_ours(work: Path) -> bool:
+    """Whether `compare` made this work folder; older ones have no mark, but finished stages."""
+    if (work / WORK_MARK).is_file():
+        return True
+    found = {name: read_manifest(RunPaths(work).manifest(name)) for name in CHAIN}
+    return any(one is not None and one.head.stage == name for name, one in found.items())
+
+
+def _mark(out: Path) -> None:
+    mark = out / WORK_FOLDER / WORK_MARK
+    if not mark.is_file():
+        replace_text(mark, "pipeline compare\n")
 
 
 def _is_whole(out: Path, found: StageManifest, cache: DigestCache) -> bool:
