@@ -49,6 +49,7 @@ from pipeline.io.scenes import SceneFile
 from pipeline.io.tiles import Source, TileJob, run_tiles
 from pipeline.scene import DATE_NAMES, working_dtype
 from pipeline.stages.align_report import write_align_report
+from pipeline.stages.content import check_content
 from pipeline.stages.context import Number, StageContext, StageReport
 from pipeline.stages.hidden import (
     Counts,
@@ -75,6 +76,7 @@ def run(context: StageContext) -> StageReport:
             lambda file: find_nodata_rule(file, context.local), (pair.before, pair.after)
         )
         rules: dict[str, NodataRule] = dict(zip(DATE_NAMES, found, strict=True))
+    told = check_content(context, pair, rules)
     gate = context.run.settings.align.gate
     registration, points = register(context, pair, rules)
     moved = str(pair.files[registration.moved].path)
@@ -130,7 +132,7 @@ def run(context: StageContext) -> StageReport:
         "check_points": registration.n_check,
         "unregistered_pixels": apart,
     }
-    notices = _notices(registration, pair)
+    notices = told + _notices(registration, pair)
     if quality.is_poor(params):
         notices += (poor_radiometry(quality, params),)
     if is_flagged(registration, gate):
