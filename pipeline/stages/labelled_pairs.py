@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.models import ImageInput, RunConfig, Settings
 from pipeline.errors import Finding, InputError
-from pipeline.grid import PixelWindow
+from pipeline.grid import Grid, PixelWindow
 from pipeline.io.rasters import open_raster, read_all, read_grid, read_window
 from pipeline.io.scenes import read_meta
 from pipeline.stages.requests import described_images
@@ -28,6 +28,10 @@ CHIP_SUFFIXES = (".png", ".tif", ".tiff", ".jpg")
 CHIP_CHANGED = 255
 MOST_TOLD = 10
 """Unknown label values named in the error."""
+UNPLACED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+"""Transform of a file that does not say where it lies."""
+PLACE_TOLERANCE_PX = 0.01
+"""Headers are rounded; anything more is another grid."""
 UNIT_GSD_M = 1.0
 """Stands for the unknown pixel size of chips without CRS; only sizes of patches need it."""
 ReadMask = Callable[[PixelWindow], NDArray[np.uint8]]
@@ -101,8 +105,8 @@ def _is_two_valued(labels: list[Path]) -> bool:
 def label_reader(pair: LabelledPair, shape: tuple[int, int]) -> ReadMask:
     """Reads label values 0, 1, 255 (not labelled) of a pair whose images are `shape` `(y, x)`.
 
-    Raises `InputError` E-LABEL-GRID on another size; what it returns raises E-LABEL-VALUE on
-    values without meaning.
+    Raises `InputError` E-LABEL-GRID on another size or, where label and before image both say where
+    they lie, another place; what it returns raises E-LABEL-VALUE on values without meaning.
     """
     own = read_grid(pair.label)
     if own.window.shape != shape:
@@ -116,6 +120,7 @@ def label_reader(pair: LabelledPair, shape: tuple[int, int]) -> ReadMask:
                 advice="标注必须与变化前影像逐像元对应。",
             )
         )
+    _require_same_place(pair, own)
     with open_raster(pair.label) as dataset:
         nodata = dataset.nodata
 
@@ -137,6 +142,45 @@ def label_reader(pair: LabelledPair, shape: tuple[int, int]) -> ReadMask:
 def read_label(pair: LabelledPair, shape: tuple[int, int]) -> NDArray[np.uint8]:
     """The whole label of a pair; as `label_reader`."""
     return label_reader(pair, shape)(PixelWindow(0, shape[0], 0, shape[1]))
+
+
+def _require_same_place(pair: LabelledPair, label: Grid) -> None:
+    """A label without CRS or transform says nothing of its place and is taken pixel by pixel."""
+    image = read_grid(pair.run.before.path)
+    if label.crs is not None and image.crs is not None and label.crs != image.crs:
+        raise _misplaced(pair, "坐标系", label.crs.name, image.crs.name)
+    if UNPLACED in (label.transform, image.transform):
+        return
+    apart = _corners_apart_px(label, image)
+    if not apart <= PLACE_TOLERANCE_PX:
+        raise _misplaced(
+            pair,
+            "位置或像元大小",
+            f"与影像最多错开 {apart:.4g} 个像元",
+            f"错开不超过 {PLACE_TOLERANCE_PX:g} 个像元",
+        )
+
+
+def _corners_apart_px(label: Grid, image: Grid) -> float:
+    """How far the label's corners lie from the image's, pixels of the image."""
+    rows = np.array([0.0, 0.0, image.height, image.height])
+    cols = np.array([0.0, image.width, 0.0, image.width])
+    found_rows, found_cols = image.rowcol(*label.xy(rows, cols))
+    return float(np.hypot(found_rows - rows, found_cols - cols).max())
+
+
+def _misplaced(pair: LabelledPair, aspect: str, value: str, allowed: str) -> InputError:
+    return InputError(
+        Finding(
+            "E-LABEL-GRID",
+            f"标注的{aspect}与变化前影像不同。",
+            where=str(pair.label),
+            value=value,
+            allowed=allowed,
+            advice="在 QGIS 中叠看标注与影像，按影像的格网重新导出标注；确认逐像元对应的，"
+            "可以去掉标注自带的坐标系和位置。",
+        )
+    )
 
 
 def _meaningless(pair: LabelledPair, found: NDArray[Any]) -> InputError:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 
 from pipeline.change.learned.card import NetworkCard
@@ -338,6 +339,53 @@ def test_label_of_another_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_labelled(folder, None, "")
     assert caught.value.findings[0].code == "E-LABEL-GRID"
+
+
+NORTH_UP = Affine(2.0, 0, 500_000.0, 0, -2.0, 4_000_000.0)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "told"),
+    [
+        (32651, NORTH_UP, ("坐标系", "51N")),
+        (4547, NORTH_UP, ("坐标系", "CGCS2000")),
+        (32650, NORTH_UP @ Affine.translation(1, 0), ("位置", "1 个像元")),
+        (None, NORTH_UP @ Affine.translation(0, 0.02), ("位置", "0.02 个像元")),
+        (32650, NORTH_UP @ Affine.scale(1.001), ("位置", "像元大小")),
+    ],
+)
+def test_别处的标注拒收(
+    tmp_path: Path, crs: int | None, transform: Affine, told: tuple[str, ...]
+) -> None:
+    folder = labelled_folder(tmp_path)
+    label = np.zeros((256, 256), np.uint8)
+    write_raster(folder / "label.tif", label, crs=crs, transform=transform)
+    [pair] = find_pairs(folder, Settings(), None)
+    with pytest.raises(InputError) as caught:
+        label_reader(pair, (256, 256))
+    [finding] = caught.value.findings
+    assert finding.code == "E-LABEL-GRID"
+    assert all(word in caught.value.args[0] for word in told)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        (32650, NORTH_UP),
+        (32650, NORTH_UP @ Affine.translation(0.002, 0)),
+        (None, None),
+        (None, NORTH_UP),
+        (32650, None),
+    ],
+)
+def test_与影像同一格网或不说位置的标注照读(
+    tmp_path: Path, crs: int | None, transform: Affine | None
+) -> None:
+    folder = labelled_folder(tmp_path)
+    label = np.ones((256, 256), np.uint8)
+    write_raster(folder / "label.tif", label, crs=crs, transform=transform)
+    [pair] = find_pairs(folder, Settings(), None)
+    assert label_reader(pair, (256, 256))(PixelWindow(0, 2, 0, 2)).all()
 
 
 def test_evaluation_and_training_read_labels_alike(tmp_path: Path) -> None:
