@@ -10,31 +10,6 @@ from typer.exceptions import Abort, Exit, TyperException
 from pipeline.cli.app import app
 from pipeline.errors import ExitCode, Finding, PipelineError
 
-USAGE_TEXTS = {
-    "MissingParameter": "缺少必须给出的参数。",
-    "NoSuchOption": "没有这个选项。",
-    "NoSuchCommand": "没有这个命令。",
-    "BadParameter": "参数的取值不对。",
-    "BadOptionUsage": "选项的用法不对。",
-    "BadArgumentUsage": "参数的用法不对。",
-    "UsageError": "命令写法不对。",
-}
-"""What Typer's English errors mean, by their class."""
-
-
-def usage_finding(problem: TyperException) -> Finding:
-    """A Chinese finding for an error of the command line parser."""
-    name = type(problem).__name__
-    parameter = getattr(problem, "param", None)
-    where = getattr(parameter, "human_readable_name", "") or getattr(problem, "option_name", "")
-    return Finding(
-        "E-USAGE",
-        USAGE_TEXTS.get(name, "命令写法不对。"),
-        where=str(where or ""),
-        value=str(problem),
-        advice="加 --help 查看用法。",
-    )
-
 
 def main() -> None:
     """Run the command line and end the process with the exit codes of DESIGN §6."""
@@ -49,6 +24,8 @@ def main() -> None:
     except Exit as done:
         sys.exit(done.exit_code)
     except TyperException as problem:
+        from pipeline.cli.usage import usage_finding  # needs pydantic, which --help does not
+
         print(usage_finding(problem).render(), file=sys.stderr)
         sys.exit(ExitCode.USAGE)
     except (KeyboardInterrupt, Abort):

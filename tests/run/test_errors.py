@@ -251,6 +251,34 @@ def test_命令用法有误(args: list[str]) -> None:
     assert_refused(call_cli(*args), 2, "E-USAGE", "--help")
 
 
+ENGLISH = re.compile(r"[a-z]+ [a-z]+ [a-z]+", re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["--workers", "0"], ("位置：--workers", "现值：0", "不小于 1")),
+        (["--gsd", "2米"], ("位置：--gsd", "现值：2米", "数字")),
+        (["--tile", "x"], ("位置：--tile", "现值：x", "整数")),
+        (["--gsd"], ("位置：--gsd", "没有写取值")),
+        (["--colour"], ("位置：--colour", "没有这个选项")),
+        (["--gsdd", "3"], ("位置：--gsdd", "没有这个选项")),
+        (["c.tif", "d.tif"], ("多给了参数", "现值：c.tif d.tif")),
+    ],
+)
+def test_用法有误_说明哪个选项_给了什么_允许什么(args: list[str], told: tuple[str, ...]) -> None:
+    done = call_cli("compare", "a.tif", "b.tif", "--out", "o", *args)
+    assert_refused(done, 2, "E-USAGE", *told)
+    assert not ENGLISH.search(done.err), done.err
+
+
+def test_缺少的参数_没有的命令_说明是哪个() -> None:
+    missing = call_cli("compare", "a.tif", "b.tif")
+    assert_refused(missing, 2, "E-USAGE", "位置：--out", "成果文件夹")
+    assert_refused(call_cli("compare"), 2, "E-USAGE", "位置：BEFORE", "变化前影像")
+    assert_refused(call_cli("nonsense"), 2, "E-USAGE", "没有这个命令", "现值：nonsense")
+
+
 def test_评价空文件夹(tmp_path: Path, out: Path) -> None:
     folder = tmp_path / "空文件夹"
     folder.mkdir()
