@@ -38,6 +38,12 @@ class LatticeStep:
     row_offset: int
     col_offset: int
 
+    def slices(self, tile: Tile) -> tuple[slice, slice]:
+        """The lattice's rows and columns inside a tile."""
+        offsets = (self.row_offset - tile.core.row0, self.col_offset - tile.core.col0)
+        rows, cols = (slice(offset % self.step_px, None, self.step_px) for offset in offsets)
+        return rows, cols
+
 
 @dataclass(frozen=True)
 class PairSample:
@@ -81,14 +87,25 @@ def sample_plan(height: int, width: int, params: SampleParams) -> tuple[list[Til
 
 def take_sample(tile: Tile, sources: Mapping[str, RasterWindow], params: LatticeStep) -> TileOutput:
     """Tile function: valid sample pixels of one block; sources `before`, `after`, `valid`."""
-    rows = slice((params.row_offset - tile.core.row0) % params.step_px, None, params.step_px)
-    cols = slice((params.col_offset - tile.core.col0) % params.step_px, None, params.step_px)
+    rows, cols = params.slices(tile)
     seen = np.flatnonzero(sources["valid"].array[0, rows, cols] == 0)
     before, after = (
         sources[name].array[:, rows, cols].reshape(sources[name].array.shape[0], -1)[:, seen]
         for name in ("before", "after")
     )
     return TileOutput(partials=((tile.index, PairSample(before, after)),))
+
+
+def count_sampled(
+    tile: Tile, sources: Mapping[str, RasterWindow], params: LatticeStep
+) -> TileOutput:
+    """Tile function: how often each validity occurs in the sample, by source."""
+    rows, cols = params.slices(tile)
+    counts = {
+        name: np.bincount(source.array[0, rows, cols].ravel(), minlength=256)
+        for name, source in sources.items()
+    }
+    return TileOutput(partials=((tile.index, counts),))
 
 
 def join_samples(parts: list[PairSample]) -> PairSample:

@@ -56,6 +56,18 @@ def test_同一幅影像给了两次只提示(world: World, tmp_path: Path, is_c
     assert call_cli("compare", world.before, second, "--out", tmp_path / "out").out.count("N-IMAGE")
 
 
+def test_像元太少_说清共有多少_各因什么看不到(tmp_path: Path) -> None:
+    """Undeclared zeros from the frame inwards are a collar: the images are not merely small."""
+    paths = []
+    for name, hidden in (("before", 345), ("after", 342)):
+        pixels = np.random.default_rng(len(name)).integers(50, 200, (4, 20, 20)).astype("uint16")
+        pixels.reshape(4, -1)[:, :hidden] = 0
+        paths.append(write_raster(tmp_path / f"{name}.tif", pixels, transform=NORTH_UP))
+    done = call_cli("compare", *paths, "--out", tmp_path / "out")
+    told = ("影像共 400 个像元", "都有数据的 55 个", "变化前无数据 345 个", "变化后无数据 342 个")
+    assert_refused(done, 3, "E-RASTER-EMPTY", *told, "至少 256 个", "按无数据处理")
+
+
 def test_内容不在抽查的窗口里也算有内容(world: World, tmp_path: Path) -> None:
     mostly = np.full((4, 600, 600), 500, "uint16")
     mostly[:, :100, :100] = np.random.default_rng(1).integers(300, 900, (4, 100, 100))
