@@ -7,7 +7,6 @@ later message would name another reason.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pipeline.errors import Finding, InputError, Severity
 from pipeline.grid import Tile, tiles
@@ -48,11 +47,9 @@ def _only_values(
     sample: list[Content],
 ) -> tuple[float, ...] | None:
     """The values of an image that has only one in every band; None if it has content or no data."""
-    rule, grid = rules[name], pair.files[name].scene.grid
-    if rule.collar_value is not None and rule.bounds is not None and rule.bounds.last_col.max() < 0:
-        return (rule.collar_value,) * len(pair.bands.before)  # one collar from edge to edge
     if constant_values(sample) is None:
         return None
+    grid = pair.files[name].scene.grid
     cut = tiles(grid.height, grid.width, SCAN_TILE_PX)
     return constant_values(_read(context, pair, rules, name, cut))
 
@@ -81,7 +78,7 @@ def _same_pixels(pair: ImagePair, seen: Mapping[str, list[Content]]) -> int | No
     return sum(part.pixels for part in before) or None
 
 
-def _without_content(name: str, path: str, values: tuple[Any, ...]) -> InputError:
+def _without_content(name: str, path: str, values: tuple[float, ...]) -> InputError:
     return InputError(
         Finding(
             "E-IMAGE-BAND",
