@@ -43,6 +43,9 @@ DATE_NAMES: tuple[DateName, DateName] = ("before", "after")
 PIXEL_TYPES = ("uint8", "uint16", "int16", "float32")
 """Pixel types the kernels are built for."""
 
+FILE_MASK = 0
+"""Stands in `mask_bands` for a mask that the file carries beside its bands."""
+
 
 def other_date(name: DateName) -> DateName:
     """The pair's other image."""
@@ -61,8 +64,8 @@ class Scene:
     """Declared nodata value; a pixel is nodata where *every* band has it."""
     date: str | None = None
     """ISO date of acquisition, if known."""
-    has_mask: bool = False
-    """True if the file carries an alpha band or a mask that says where there is data."""
+    mask_bands: tuple[int, ...] = ()
+    """What in the file says where there is data: `FILE_MASK`, numbers of alpha bands."""
     alpha_bands: frozenset[int] = frozenset()
     """1-based numbers of alpha bands; they are no part of `roles`."""
 

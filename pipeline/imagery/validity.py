@@ -63,12 +63,12 @@ class NodataRule:
     """Declared value: nodata where all bands have it (one dark band is not enough)."""
     collar_value: float | None = None
     bounds: CollarBounds | None = None
-    has_mask: bool = False
-    """True if the file's own mask or alpha band is read along."""
+    mask_bands: tuple[int, ...] = ()
+    """The file's own mask and alpha bands, read along; as in `Scene`."""
 
     def is_trivial(self, dtype: str) -> bool:
         """True if no pixel of an image of this type can be nodata."""
-        states_none = self.nodata is None and self.collar_value is None and not self.has_mask
+        states_none = self.nodata is None and self.collar_value is None and not self.mask_bands
         return states_none and not dtype.startswith("float")
 
 

@@ -103,8 +103,8 @@ def _opened(request: ImageRequest, gsd_m: float | None) -> SceneFile:
 def find_nodata_rule(file: SceneFile, through: Dispatcher) -> NodataRule:
     """How nodata is told in one image: the declared value, else a collar seen from the frame."""
     scene = file.scene
-    if scene.nodata is not None or scene.has_mask:
-        return NodataRule(nodata=scene.nodata, has_mask=scene.has_mask)
+    if scene.nodata is not None or scene.mask_bands:
+        return NodataRule(nodata=scene.nodata, mask_bands=scene.mask_bands)
     path, grid, bands = str(file.path), scene.grid, scene.band_numbers
     candidates = collar_candidates(_frame(path, bands, grid))
     if not candidates:

@@ -23,6 +23,7 @@ from rasterio.windows import Window
 
 from pipeline.errors import Finding, InputError
 from pipeline.grid import BLOCK_PX, Grid, PixelWindow
+from pipeline.scene import FILE_MASK
 
 SIGNATURES = (
     (b"II*\0", "GTiff"),
@@ -134,17 +135,35 @@ def grid_of(dataset: Any, gsd_m: float | None = None) -> Grid:
 def read_window(path: str, bands: tuple[int, ...], window: PixelWindow) -> NDArray[Any]:
     """Pixels `(band, y, x)` of a window through this thread's own handle."""
     dataset = _thread_handle(path)
-    try:
+    with _blocks_of(path):
         result: NDArray[Any] = dataset.read(list(bands), window=_gdal_window(window))
+    return result
+
+
+def read_mask(path: str, mask_bands: tuple[int, ...], window: PixelWindow) -> NDArray[np.uint8]:
+    """What the file's own mask and alpha bands say of a window `(y, x)`: 1 data, 0 none.
+
+    A pixel has data where all of them say so. `mask_bands` are those of `Scene`, at least one.
+    """
+    dataset, frame = _thread_handle(path), _gdal_window(window)
+    with _blocks_of(path):
+        masks = [
+            dataset.read_masks(1, window=frame)
+            if band == FILE_MASK
+            else dataset.read(band, window=frame)
+            for band in mask_bands
+        ]
+    result: NDArray[np.uint8] = np.all([mask != 0 for mask in masks], axis=0).astype(np.uint8)
+    return result
+
+
+@contextmanager
+def _blocks_of(path: str) -> Iterator[None]:
+    """Blocks that can not be read are the file's fault, in its pixels and in its masks."""
+    try:
+        yield
     except RasterioIOError as problem:
         raise _unreadable(path, str(problem.__cause__ or problem)[:200]) from problem
-    return result
-
-
-def read_mask(path: str, window: PixelWindow) -> NDArray[np.uint8]:
-    """What the file's own mask or alpha band says of a window `(y, x)`; 0 is no data."""
-    result: NDArray[np.uint8] = _thread_handle(path).dataset_mask(window=_gdal_window(window))
-    return result
 
 
 def _gdal_window(window: PixelWindow) -> Window:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pipeline.errors import Finding, InputError
 from pipeline.grid import MAX_GSD_M, Grid
 from pipeline.io.encodings import choose_encoding
 from pipeline.io.rasters import grid_of, open_raster
-from pipeline.scene import BAND_ROLES, Scene, require_known_roles
+from pipeline.scene import BAND_ROLES, FILE_MASK, Scene, require_known_roles
 from pipeline.schema.dated_names import find_dates
 from pipeline.schema.document import parse_document
 from pipeline.schema.model import Frozen, refusal
@@ -140,7 +141,7 @@ def open_scene(
         )
         numbers = tuple(n for n in range(1, dataset.count + 1) if n not in alpha)
         descriptions = tuple((dataset.descriptions[n - 1] or "").strip().lower() for n in numbers)
-        has_mask = bool(alpha) or MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+        mask_bands = _mask_bands(dataset.mask_flag_enums[0], alpha)
         is_palette = dataset.colorinterp[0] == ColorInterp.palette
         dtype, nodata = dataset.dtypes[0], dataset.nodata
         is_copyable = (
@@ -155,8 +156,16 @@ def open_scene(
     if mask is not None:
         _require_mask_grid(mask, grid)
     roles = _roles(path, bands, descriptions)
-    scene = Scene(grid, roles, dtype, nodata, date, has_mask, alpha)
+    scene = Scene(grid, roles, dtype, nodata, date, mask_bands, alpha)
     return SceneFile(path, scene, is_copyable and not alpha, mask)
+
+
+def _mask_bands(flags: Iterable[MaskFlags], alpha: frozenset[int]) -> tuple[int, ...]:
+    """GDAL shows an alpha band as the file's mask in files of two or four bands without nodata only
+    (MaskFlags.alpha): the bands themselves are asked everywhere, the mask where it is another one.
+    """
+    is_own = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+    return ((FILE_MASK,) if is_own else ()) + tuple(sorted(alpha))
 
 
 def _require_mask_grid(mask: Path, grid: Grid) -> None:

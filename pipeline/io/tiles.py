@@ -39,8 +39,8 @@ class Source:
     """1-based."""
     footprint: Footprint | None = None
     """None: the source lies on the tile's grid and its padded window is read."""
-    has_mask: bool = False
-    """True: also read where the file's alpha band or mask says there is data."""
+    mask_bands: tuple[int, ...] = ()
+    """Mask and alpha bands to be read along, as in `Scene`; empty if none is wanted."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class TileJob:
         for name, source in self.sources.items():
             window = tile.padded if source.footprint is None else source.footprint(tile)
             pixels = read_window(source.path, source.bands, window)
-            mask = read_mask(source.path, window) if source.has_mask else None
+            mask = read_mask(source.path, source.mask_bands, window) if source.mask_bands else None
             windows[name] = RasterWindow(pixels, window.row0, window.col0, mask)
         return self.function(tile, windows, self.params)
 

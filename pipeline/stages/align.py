@@ -164,7 +164,7 @@ def _write_aligned(
             str(files[name].path),
             numbers[name],
             MappedFootprint(mappings[name]),
-            rules[name].has_mask,
+            rules[name].mask_bands,
         )
     cut = tiles(pair.grid.height, pair.grid.width, max(context.tile_px, MAPPED_TILE_PX))
     job = TileJob(align_tile, sources, AlignJob(dates, masks, unregistered))

@@ -84,7 +84,7 @@ def _pixels(image: Surveyed | None, params: QualityParams) -> dict[str, str]:
     rule = image.rule
     if rule.nodata is not None:
         how = f"声明为 {rule.nodata:g}"
-    elif rule.has_mask:
+    elif rule.mask_bands:
         how = "由文件自带掩膜声明"
     else:
         how = "没有声明" + (

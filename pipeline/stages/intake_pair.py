@@ -149,9 +149,9 @@ def _likeness(
     mapping = GridMapping(grid, after.grid)
     windows = [tile for tile in likeness_windows(grid) if not mapping.footprint(tile.core).is_empty]
     sources = {
-        "before": Source(str(before.file.path), bands.before, None, before.rule.has_mask),
+        "before": Source(str(before.file.path), bands.before, None, before.rule.mask_bands),
         "after": Source(
-            str(after.file.path), bands.after, MappedFootprint(mapping), after.rule.has_mask
+            str(after.file.path), bands.after, MappedFootprint(mapping), after.rule.mask_bands
         ),
     }
     job = TileJob(sample_window, sources, PairJob(mapping, before.rule, after.rule))

@@ -130,7 +130,7 @@ def _run(
     through: Dispatcher,
 ) -> list[Any]:
     """What a tile function finds in these blocks, in their order."""
-    source = Source(str(file.path), file.scene.band_numbers, None, rule.has_mask)
+    source = Source(str(file.path), file.scene.band_numbers, None, rule.mask_bands)
     outputs = run_tiles(
         TileJob(function, {"image": source}, job), blocks, through, lambda done, total: None
     )

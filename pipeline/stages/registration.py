@@ -117,7 +117,7 @@ def _measure(
                 str(files[name].path),
                 (bands[name],),
                 MappedFootprint(mappings[name]),
-                rules[name].has_mask,
+                rules[name].mask_bands,
             )
             for part, name in parts.items()
         },
