@@ -19,6 +19,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from pipeline.errors import Finding, InputError
 from pipeline.grid import MAX_GSD_M, Grid
 from pipeline.io.encodings import choose_encoding
+from pipeline.io.georeference import require_reference
 from pipeline.io.rasters import grid_of, open_raster
 from pipeline.scene import BAND_ROLES, FILE_MASK, Scene, require_known_roles
 from pipeline.schema.dated_names import find_dates
@@ -131,8 +132,9 @@ def open_scene(
 ) -> SceneFile:
     """Read what is known of an image; pixels stay in the file.
 
-    Raises `InputError` if it can not be opened, or has no CRS and `gsd_m` is not given, or if the
-    supplied validity mask is not on the image's own grid (E-MASK-GRID).
+    Raises `InputError` if it can not be opened, has no CRS and `gsd_m` is not given, can not lie
+    where it says (E-RASTER-TRANSFORM, E-IMAGE-CRS), or if the supplied validity mask is not on the
+    image's own grid (E-MASK-GRID).
     """
     with open_raster(path) as dataset:
         grid = grid_of(dataset, gsd_m)
@@ -152,7 +154,7 @@ def open_scene(
             and dataset.interleaving.value == "PIXEL"
         )
     _require_intensities(path, dtype, is_palette=is_palette)
-    _require_reference(path, grid)
+    require_reference(path, grid)
     if mask is not None:
         _require_mask_grid(mask, grid)
     roles = _roles(path, bands, descriptions)
@@ -211,42 +213,6 @@ def _require_intensities(path: Path, dtype: str, *, is_palette: bool) -> None:
             advice="带调色板的图片请先导出为 RGB 影像；雷达复数数据请先转换为强度影像。",
         )
     )
-
-
-def _require_reference(path: Path, grid: Grid) -> None:
-    if grid.crs_wkt is None and grid.gsd_m is None:
-        raise InputError(
-            Finding(
-                "E-RASTER-NOCRS",
-                "影像没有坐标系，无法换算成米。",
-                where=str(path),
-                allowed="带坐标系的影像（如 CGCS2000 3 度带），或用 --gsd 给出地面分辨率",
-                advice="向提供单位索取带坐标系的正射影像；只想试看变化时加 --gsd 米数"
-                "（如 --gsd 0.5），面积按平面计算。",
-            )
-        )
-    if grid.crs is not None and grid.crs.ellipsoid is None:
-        raise InputError(
-            Finding(
-                "E-RASTER-NOCRS",
-                "影像的坐标系没有椭球，算不出椭球面积。",
-                where=str(path),
-                value=grid.crs.name,
-                allowed="大地坐标系或投影坐标系（如 CGCS2000 3 度带）",
-                advice="在 QGIS 中为影像指定正确的坐标系后重新导出。",
-            )
-        )
-    a, b, _, d, e, _ = grid.transform
-    if a * e - b * d == 0:
-        raise InputError(
-            Finding(
-                "E-RASTER-TRANSFORM",
-                "影像的地理变换不可逆，像元没有面积。",
-                where=str(path),
-                value=str(grid.transform),
-                advice="重新导出带正确地理参考的影像。",
-            )
-        )
 
 
 def _roles(

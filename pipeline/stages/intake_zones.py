@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import shapely
@@ -10,10 +11,11 @@ from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import Severity
+from pipeline.io.georeference import grid_bounds, misfit_finding
 from pipeline.io.scenes import SceneFile
 from pipeline.patches.layer_crs import crs_label, find_misfit
 from pipeline.patches.zones import beyond_zone, central_meridian, zone_beside
-from pipeline.schema.problems import Problem
+from pipeline.schema.problems import Problem, from_finding
 from pipeline.schema.reference import REFERENCE_LAYERS
 from pipeline.stages.intake_images import LABELS, Frame
 
@@ -27,23 +29,12 @@ def check_image_crs(scenes: Mapping[str, SceneFile]) -> list[Problem]:
         grid = file.scene.grid
         if grid.crs is None:
             continue
-        left, top = grid.affine @ (0.0, 0.0)
-        right, bottom = grid.affine @ (float(grid.width), float(grid.height))
-        bounds = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
-        misfit = find_misfit(bounds, grid.crs, None)
+        misfit = find_misfit(grid_bounds(grid), grid.crs, None)
         if misfit is None:
             continue
-        fits = "" if misfit.suggestion is None else f"按坐标看应是 {_label(misfit.suggestion)}。"
-        problems.append(
-            Problem(
-                "E-IMAGE-CRS",
-                f"{LABELS[name]}：{misfit.what_zh}",
-                file=file.path.name,
-                value=f"{crs_label(grid.crs)}；左上角 ({left:.6g}, {top:.6g})",
-                allowed="坐标与写明的坐标系相符",
-                advice=f"{fits}向供方核实坐标系后，在 QGIS 或 gdal_edit 中改正影像的坐标系。",
-            )
-        )
+        finding = misfit_finding(file.path, grid, misfit)
+        found = from_finding(finding, None, file.path.name)
+        problems.append(replace(found, what=f"{LABELS[name]}：{found.what}"))
     return problems
 
 

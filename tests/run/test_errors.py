@@ -185,6 +185,31 @@ def test_说明文件里后时相早于前时相(out: Path, tmp_path: Path) -> N
     assert_refused(done, 3, "E-CONFIG-VALUE", "meta.yaml", "2026-03")
 
 
+@pytest.mark.parametrize(
+    ("crs", "transform", "code", "word"),
+    [
+        (4549, Affine(float("nan"), 0, 500_000, 0, -2, 3_500_000), "E-RASTER-TRANSFORM", "nan"),
+        (4549, None, "E-RASTER-TRANSFORM", "没有地理变换"),
+        (4978, NORTH_UP, "E-IMAGE-CRS", "投影坐标系"),
+        (4490, NORTH_UP, "E-IMAGE-CRS", "坐标是米"),
+        (4549, Affine(2e-5, 0, 120, 0, -2e-5, 31.6), "E-IMAGE-CRS", "EPSG:4490"),
+    ],
+    ids=["不是数", "没有地理变换", "地心坐标", "米当作度", "度当作米"],
+)
+def test_两期的位置都不可能(
+    out: Path, tmp_path: Path, crs: int, transform: Affine | None, code: str, word: str
+) -> None:
+    """Both images alike, so that nothing but the place itself can be refused."""
+    world = make_pair(tmp_path / "good", (80, 96), with_roles=False)
+    paths = []
+    for path in (world.before, world.after):
+        with rasterio.open(path) as dataset:
+            pixels = dataset.read()
+        paths.append(write_raster(tmp_path / path.name, pixels, crs=crs, transform=transform))
+    assert_refused(compare_cli(*paths, out), 3, code, "before.tif", word)
+    assert not out.exists() or not list(out.rglob("*.tif"))
+
+
 # --- options -------------------------------------------------------------------------------------
 
 

@@ -330,6 +330,32 @@ def test_an_image_with_a_zone_number_and_a_system_without(tmp_path: Path) -> Non
     assert "EPSG:4526" in text
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ({"transform": Affine(np.nan, 0, LEFT, 0, -1, TOP)}, "E-RASTER-TRANSFORM", "无法使用的数"),
+        ({"transform": None}, "E-RASTER-TRANSFORM", "没有地理变换"),
+        ({"crs": 4978}, "E-IMAGE-CRS", "也不是投影坐标系"),
+        ({"crs": 4490}, "E-IMAGE-CRS", "坐标是米"),
+        ({"transform": Affine(1e-5, 0, 114, 0, -1e-5, 31)}, "E-IMAGE-CRS", "EPSG:4490"),
+    ],
+    ids=["不是数", "没有地理变换", "地心坐标", "米当作度", "度当作米"],
+)
+def test_images_that_lie_nowhere(
+    tmp_path: Path, options: dict[str, Any], code: str, words: str
+) -> None:
+    layers = {"townships": town_source(tmp_path)}
+    images = {
+        "before": image(tmp_path, land(1), "before.tif", **options),
+        "after": image(tmp_path, land(2), "after.tif", **options),
+    }
+    codes, text = refused(run_config(tmp_path, layers, **images), tmp_path)
+    assert codes.count(code) == 2
+    assert "前时相：" in text
+    assert "后时相：" in text
+    assert words in text
+
+
 def test_images_without_content(tmp_path: Path) -> None:
     layers = {"townships": town_source(tmp_path)}
     flat = np.full((4, *SHAPE), 9, np.uint16)

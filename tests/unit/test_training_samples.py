@@ -51,6 +51,7 @@ from pipeline.stages.train_runs import SQUARE_M, _labels, _pieces, verdicts
 from tests.factories import call_cli, make_pair, write_raster
 from tests.network_factory import card
 
+NORTH_UP = Affine(2.0, 0, 500_000.0, 0, -2.0, 4_000_000.0)
 PLAIN = TrainParams(colour_jitter=0.0, max_shift_px=0, is_symmetric=False)
 
 
@@ -125,10 +126,11 @@ def test_reading_finds_what_was_not_seen(tmp_path: Path) -> None:
     pixels = np.stack([before] * 3).astype(np.float32)
     pixels[:, :20] = np.nan
     pixels[1, 30] = np.nan
-    write_raster(folder / "before.tif", pixels, descriptions=("blue", "green", "red"))
+    options = {"transform": NORTH_UP, "descriptions": ("blue", "green", "red")}
+    write_raster(folder / "before.tif", pixels, **options)
     pixels = np.stack([before] * 3).astype(np.float32)
     pixels[:, 40] = -1
-    write_raster(folder / "after.tif", pixels, descriptions=("blue", "green", "red"), nodata=-1)
+    write_raster(folder / "after.tif", pixels, nodata=-1, **options)
     found = read_labelled(folder, None, "").scenes[0]
     assert found.seen is not None
     hidden = np.flatnonzero(~found.seen.any(axis=1)).tolist()
@@ -327,7 +329,8 @@ def test_pairs_off_grid_and_unlike_bands_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         joined([read_labelled(first, None, ""), read_labelled(tmp_path / "three", None, "")])
     assert caught.value.findings[0].code == "E-TRAIN-DATA"
-    write_raster(other / "after.tif", np.zeros((3, 250, 256), np.uint8), descriptions=("blue",))
+    pixels = np.zeros((3, 250, 256), np.uint8)
+    write_raster(other / "after.tif", pixels, transform=NORTH_UP, descriptions=("blue",))
     with pytest.raises(InputError) as caught:
         read_labelled(other, None, "")
     assert caught.value.findings[0].code == "E-TRAIN-DATA"
