@@ -40,6 +40,7 @@ CODES: dict[str, str] = {
     "E-FILE-WRITE": "文件无法写入",
     "E-RASTER-NOCRS": "影像没有坐标系",
     "E-RASTER-TRANSFORM": "影像的地理变换不可用",
+    "E-RASTER-SIDECAR": "位置、掩膜或无效值写在影像旁的文件里",
     "E-RASTER-DTYPE": "影像的像元类型不支持",
     "E-RASTER-EMPTY": "影像没有有效像元",
     "E-RASTER-BANDS": "两期影像的波段对不上",

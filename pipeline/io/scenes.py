@@ -19,8 +19,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 from pipeline.errors import Finding, InputError
 from pipeline.grid import MAX_GSD_M, Grid
 from pipeline.io.encodings import choose_encoding
-from pipeline.io.georeference import require_reference
+from pipeline.io.georeference import IDENTITY, require_reference
 from pipeline.io.rasters import grid_of, open_raster
+from pipeline.io.sidecars import require_no_sidecars
 from pipeline.scene import BAND_ROLES, FILE_MASK, Scene, require_known_roles
 from pipeline.schema.dated_names import find_dates
 from pipeline.schema.document import parse_document
@@ -133,8 +134,8 @@ def open_scene(
     """Read what is known of an image; pixels stay in the file.
 
     Raises `InputError` if it can not be opened, has no CRS and `gsd_m` is not given, can not lie
-    where it says (E-RASTER-TRANSFORM, E-IMAGE-CRS), or if the supplied validity mask is not on the
-    image's own grid (E-MASK-GRID).
+    where it says (E-RASTER-TRANSFORM, E-IMAGE-CRS), leaves it to a file beside it to say so
+    (E-RASTER-SIDECAR), or if the supplied validity mask is not on its own grid (E-MASK-GRID).
     """
     with open_raster(path) as dataset:
         grid = grid_of(dataset, gsd_m)
@@ -154,6 +155,13 @@ def open_scene(
             and dataset.interleaving.value == "PIXEL"
         )
     _require_intensities(path, dtype, is_palette=is_palette)
+    require_no_sidecars(
+        path,
+        has_transform=grid.transform != IDENTITY,
+        has_crs=grid.crs_wkt is not None,
+        has_nodata=nodata is not None,
+        has_mask=FILE_MASK in mask_bands,
+    )
     require_reference(path, grid)
     if mask is not None:
         _require_mask_grid(mask, grid)

@@ -210,6 +210,17 @@ def test_两期的位置都不可能(
     assert not out.exists() or not list(out.rglob("*.tif"))
 
 
+def test_位置写在坐标文件里(out: Path, tmp_path: Path) -> None:
+    world = make_pair(tmp_path, (80, 96), n_bands=3, dtype="uint8", crs=None, suffix=".png")
+    for name in ("before.pgw", "after.PGW"):
+        (tmp_path / name).write_text("2\n0\n0\n-2\n500001\n3999999\n", encoding="ascii")
+    done = compare_cli(world.before, world.after, out, "--gsd", 2)
+    assert_refused(done, 3, "E-RASTER-SIDECAR", "before.pgw", "gdal_translate")
+    (tmp_path / "before.pgw").unlink()
+    done = compare_cli(world.before, world.after, out, "--gsd", 2)
+    assert_refused(done, 3, "E-RASTER-SIDECAR", "after.PGW", "另存为")
+
+
 # --- options -------------------------------------------------------------------------------------
 
 

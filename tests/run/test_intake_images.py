@@ -356,6 +356,19 @@ def test_images_that_lie_nowhere(
     assert words in text
 
 
+def test_what_only_side_files_say_is_refused(tmp_path: Path) -> None:
+    images = pair(tmp_path, land(2))
+    (tmp_path / "after.tif.msk").write_bytes(b"")
+    text = "<PAMDataset><PAMRasterBand band='1'><NoDataValue>0</NoDataValue></PAMRasterBand>"
+    (tmp_path / "before.tif.aux.xml").write_text(text, encoding="ascii")
+    layers = {"townships": town_source(tmp_path)}
+    codes, text = refused(run_config(tmp_path, layers, **images), tmp_path)
+    assert set(codes) == {"E-RASTER-SIDECAR"}
+    assert "前时相：影像旁的文件写有无效值" in text
+    assert "后时相：影像旁的文件写有掩膜" in text
+    assert "after.tif.msk" in text
+
+
 def test_images_without_content(tmp_path: Path) -> None:
     layers = {"townships": town_source(tmp_path)}
     flat = np.full((4, *SHAPE), 9, np.uint16)
