@@ -56,19 +56,27 @@ class CollarBounds:
 
 
 @dataclass(frozen=True, eq=False)
+class Collar:
+    """One undeclared collar: its value and the area inside it."""
+
+    value: float
+    bounds: CollarBounds
+
+
+@dataclass(frozen=True, eq=False)
 class NodataRule:
     """How nodata is told from data in one image."""
 
     nodata: float | None = None
     """Declared value: nodata where all bands have it (one dark band is not enough)."""
-    collar_value: float | None = None
-    bounds: CollarBounds | None = None
+    collars: tuple[Collar, ...] = ()
+    """Each is told from its own frame inwards: black on one side, white on another."""
     mask_bands: tuple[int, ...] = ()
     """The file's own mask and alpha bands, read along; as in `Scene`."""
 
     def is_trivial(self, dtype: str) -> bool:
         """True if no pixel of an image of this type can be nodata."""
-        states_none = self.nodata is None and self.collar_value is None and not self.mask_bands
+        states_none = self.nodata is None and not self.collars and not self.mask_bands
         return states_none and not dtype.startswith("float")
 
 
@@ -83,8 +91,8 @@ def covered_mask(window: RasterWindow, rule: NodataRule) -> NDArray[np.uint8]:
         covered &= (window.mask != 0).astype(np.uint8)
     if rule.nodata is not None and not np.isnan(rule.nodata):
         covered &= (pixels != pixels.dtype.type(rule.nodata)).any(axis=0).astype(np.uint8)
-    if rule.collar_value is not None and rule.bounds is not None:
-        covered &= (~_collar(window, rule.collar_value, rule.bounds)).astype(np.uint8)
+    for collar in rule.collars:
+        covered &= (~_collar(window, collar.value, collar.bounds)).astype(np.uint8)
     return covered
 
 

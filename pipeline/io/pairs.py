@@ -11,6 +11,7 @@ from pipeline.grid import Grid, PixelWindow, tiles
 from pipeline.imagery.alignment import is_placed_by_pixels, require_comparable, working_grid
 from pipeline.imagery.resample import GridMapping
 from pipeline.imagery.validity import (
+    Collar,
     CollarBounds,
     CollarScan,
     NodataRule,
@@ -101,27 +102,32 @@ def _opened(request: ImageRequest, gsd_m: float | None) -> SceneFile:
 
 
 def find_nodata_rule(file: SceneFile, through: Dispatcher) -> NodataRule:
-    """How nodata is told in one image: the declared value, else a collar seen from the frame."""
+    """How nodata is told in one image: the declared value, else the collars seen from the frame."""
     scene = file.scene
     if scene.nodata is not None or scene.mask_bands:
         return NodataRule(nodata=scene.nodata, mask_bands=scene.mask_bands)
     path, grid, bands = str(file.path), scene.grid, scene.band_numbers
-    candidates = collar_candidates(_frame(path, bands, grid))
-    if not candidates:
-        return NodataRule()
-    value = candidates[0]
-    job = TileJob(
-        scan_collar,
-        {"image": Source(path, bands)},
-        CollarScan(value, grid.height, grid.width),
-    )
+    found = []
+    for value in collar_candidates(_frame(path, bands, grid)):
+        job = TileJob(
+            scan_collar,
+            {"image": Source(path, bands)},
+            CollarScan(value, grid.height, grid.width),
+        )
+        bounds = _scanned(job, grid, through)
+        if bounds is not None:
+            found.append(Collar(value, bounds))
+    return NodataRule(collars=tuple(found))
+
+
+def _scanned(job: TileJob, grid: Grid, through: Dispatcher) -> CollarBounds | None:
     cut = tiles(grid.height, grid.width, SCAN_TILE_PX)
     partials = [
         partial
         for _, output in run_tiles(job, cut, through, lambda done, total: None)
         for partial in output.partials
     ]
-    return NodataRule(collar_value=value, bounds=merge_partials(partials, CollarBounds.merge))
+    return merge_partials(partials, CollarBounds.merge)
 
 
 def _frame(path: str, bands: tuple[int, ...], grid: Grid) -> np.ndarray:

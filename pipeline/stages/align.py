@@ -109,7 +109,7 @@ def run(context: StageContext) -> StageReport:
         "validity": {name: shares_of(counts) for name, counts in hidden.items()},
         "clouds": clouds,
         "nodata": {
-            name: {"declared": rule.nodata, "collar": rule.collar_value}
+            name: {"declared": rule.nodata, "collars": [collar.value for collar in rule.collars]}
             for name, rule in rules.items()
         },
         "roles": list(pair.bands.roles),

@@ -87,9 +87,8 @@ def _pixels(image: Surveyed | None, params: QualityParams) -> dict[str, str]:
     elif rule.mask_bands:
         how = "由文件自带掩膜声明"
     else:
-        how = "没有声明" + (
-            "" if rule.collar_value is None else f"，按 {rule.collar_value:g} 值边框识别"
-        )
+        collars = "、".join(f"{collar.value:g}" for collar in rule.collars)
+        how = "没有声明" + (f"，按 {collars} 值边框识别" if collars else "")
     empty = 1.0 - image.covered_ratio
     return dict(
         zip(

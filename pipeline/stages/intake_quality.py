@@ -161,19 +161,20 @@ def _depths(base: Problem, image: Surveyed, params: QualityParams) -> list[Probl
 
 
 def _collar(base: Problem, image: Surveyed, frame: Frame) -> list[Problem]:
-    value = image.rule.collar_value
-    if value is None or image.covered_ratio == 1.0:
+    values = [f"{collar.value:g}" for collar in image.rule.collars]
+    if not values or image.covered_ratio == 1.0:
         return []
     whole = shapely.box(0, 0, image.grid.width, image.grid.height)
+    # A file declares one value for all its pixels: two collars need a mask.
+    by_hand = f"；确认就是 {values[0]} 的，可用 gdal_edit 写入 nodata" if len(values) == 1 else ""
     return [
         replace(
             base,
             code="N-IMAGE-COLLAR",
-            what=f"{base.what}四周有没有声明为无效值的边框，按 {value:g} 值边框处理。",
+            what=f"{base.what}四周有没有声明为无效值的边框，按 {'、'.join(values)} 值边框处理。",
             value=f"占影像的 {100 * (1 - image.covered_ratio):.1f}%",
             allowed="在文件里声明无效值（nodata）或附掩膜",
-            advice=f"向供方要求声明无效值后重新下发；确认就是 {value:g} 的，"
-            "可用 gdal_edit 写入 nodata。",
+            advice=f"向供方要求声明无效值后重新下发{by_hand}。",
             area=image.placed(whole.difference(image.covered), frame),
         )
     ]

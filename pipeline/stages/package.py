@@ -149,8 +149,9 @@ def aligned_images(context: StageContext) -> Mapping[str, ImageFile]:
     images = {}
     for name, path in files.items():
         rule = rules.get(name, {})
-        declared, collar = rule.get("declared"), rule.get("collar")
-        images[name] = open_image(path, collar if declared is None else declared)
+        declared, collars = rule.get("declared"), rule.get("collars") or [None]
+        # A package can show one number only as nothing: the first collar, black where there is one.
+        images[name] = open_image(path, collars[0] if declared is None else declared)
     return images
 
 

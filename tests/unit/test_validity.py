@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.grid import PixelWindow, RasterWindow, Tile
 from pipeline.imagery.validity import (
+    Collar,
     CollarBounds,
     CollarScan,
     NodataRule,
@@ -48,6 +49,10 @@ def scanned(image: NDArray[Any], value: float, cut: list[PixelWindow]) -> Collar
     return merged
 
 
+def ruled(value: float, bounds: CollarBounds) -> NodataRule:
+    return NodataRule(collars=(Collar(value, bounds),))
+
+
 def test_一个波段为无效值不算_全部波段为无效值才算() -> None:
     image = np.array([[[0, 0, 5, 7]], [[0, 3, 0, 7]]], np.uint16)
     assert covered_mask(window(image), NodataRule(nodata=0)).tolist() == [[0, 1, 1, 1]]
@@ -66,7 +71,7 @@ def test_only_whole_number_images_without_any_rule_are_trivially_covered() -> No
     assert NodataRule().is_trivial("uint16")
     assert not NodataRule().is_trivial("float32")
     assert not NodataRule(nodata=0).is_trivial("uint16")
-    assert not NodataRule(collar_value=0).is_trivial("uint8")
+    assert not ruled(0, scanned(COLLARED, 0, [PixelWindow(0, 6, 0, 8)])).is_trivial("uint8")
 
 
 COLLARED = drawn(
@@ -89,12 +94,35 @@ EXPECTED = np.array([[c == "#" for c in row] for row in (
 
 def test_黑边从图廓往里认_图中的暗像元保留() -> None:
     bounds = scanned(COLLARED, 0, [PixelWindow(0, 6, 0, 8)])
-    rule = NodataRule(collar_value=0, bounds=bounds)
+    rule = ruled(0, bounds)
     np.testing.assert_array_equal(covered_mask(window(COLLARED), rule), EXPECTED)
 
 
+def test_black_and_white_collars_of_one_image() -> None:
+    """White counts from the frame only: beside black, or inside, it is a roof."""
+    rows = (
+        "........",
+        "..#OO##.",
+        ".##O###.",
+        ".O.#####",
+        "OOOOOO##",
+    )
+    plane = np.array([[{".": 0, "#": 90, "O": 255}[c] for c in row] for row in rows], np.uint8)
+    image = np.stack([plane, plane])
+    whole = [PixelWindow(0, 5, 0, 8)]
+    rule = NodataRule(collars=tuple(Collar(v, scanned(image, v, whole)) for v in (0, 255)))
+    expected = [
+        [0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 1, 1, 1, 1, 1, 0],
+        [0, 1, 1, 1, 1, 1, 1, 0],
+        [0, 0, 1, 1, 1, 1, 1, 1],
+        [0, 0, 0, 0, 0, 0, 1, 1],
+    ]
+    np.testing.assert_array_equal(covered_mask(window(image), rule), expected)
+
+
 def test_a_window_of_the_image_gets_its_part_of_the_mask() -> None:
-    rule = NodataRule(collar_value=0, bounds=scanned(COLLARED, 0, [PixelWindow(0, 6, 0, 8)]))
+    rule = ruled(0, scanned(COLLARED, 0, [PixelWindow(0, 6, 0, 8)]))
     part = covered_mask(window(COLLARED[:, 2:5, 3:8], 2, 3), rule)
     np.testing.assert_array_equal(part, EXPECTED[2:5, 3:8])
 
@@ -103,13 +131,13 @@ def test_one_dark_band_is_no_collar() -> None:
     image = COLLARED.copy()
     image[1, 0, 0] = 1  # in one band there is something in the corner
     bounds = scanned(image, 0, [PixelWindow(0, 6, 0, 8)])
-    assert covered_mask(window(image), NodataRule(collar_value=0, bounds=bounds))[0, 0] == 1
+    assert covered_mask(window(image), ruled(0, bounds))[0, 0] == 1
 
 
 def test_an_image_of_nothing_but_collar_is_nowhere_covered() -> None:
     image = np.zeros((2, 4, 5), np.uint8)
     bounds = scanned(image, 0, [PixelWindow(0, 4, 0, 5)])
-    assert not covered_mask(window(image), NodataRule(collar_value=0, bounds=bounds)).any()
+    assert not covered_mask(window(image), ruled(0, bounds)).any()
 
 
 @given(data=st.data())
@@ -126,7 +154,7 @@ def test_按任意瓦片扫描再合并_与整幅相同(data: st.DataObject) -> 
         for c in range(0, cols, steps[1])
     ]
     merged = scanned(image, 0, data.draw(st.permutations(cut)))
-    rule = NodataRule(collar_value=0, bounds=merged)
+    rule = ruled(0, merged)
     # Reference by definition: collar = value in every band, and not between covered pixels both
     # along its row and along its column.
     covered = (image != 0).any(axis=0)
@@ -145,6 +173,7 @@ def test_按任意瓦片扫描再合并_与整幅相同(data: st.DataObject) -> 
     [
         ("uint8", 0.02, 0.0, [0.0]),
         ("uint8", 0.0, 0.02, [255.0]),
+        ("uint8", 0.02, 0.02, [0.0, 255.0]),
         ("uint8", 0.005, 0.005, []),
         ("uint16", 0.5, 0.5, [0.0]),  # 255 is an ordinary value in 16 bits
         ("float32", 0.5, 0.0, [0.0]),

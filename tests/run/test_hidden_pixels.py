@@ -1,4 +1,4 @@
-"""Alpha bands and masks that the file carries, in the combinations GDAL shows differently."""
+"""What hides pixels: alpha and masks of the file as GDAL shows them, two undeclared collars."""
 
 from __future__ import annotations
 
@@ -129,3 +129,13 @@ def test_no_warning_of_a_library_reaches_the_user(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
+
+
+def test_a_black_and_a_white_collar(tmp_path: Path) -> None:
+    world = pair_of(tmp_path, 3, "uint8")
+    pixels = pixels_of(world.before)
+    pixels[:, :12], pixels[:, -9:] = 0, 255
+    write_raster(world.before, pixels, transform=NORTH_UP)
+    expected = np.ones(SIZE, bool)
+    expected[:12], expected[-9:] = False, False
+    np.testing.assert_array_equal(seen_by(world, tmp_path / "out"), expected)
