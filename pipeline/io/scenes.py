@@ -139,12 +139,11 @@ def open_scene(
     """
     with open_raster(path) as dataset:
         grid = grid_of(dataset, gsd_m)
-        alpha = frozenset(
+        tagged = frozenset(
             n for n, c in enumerate(dataset.colorinterp, start=1) if c == ColorInterp.alpha
         )
-        numbers = tuple(n for n in range(1, dataset.count + 1) if n not in alpha)
-        descriptions = tuple((dataset.descriptions[n - 1] or "").strip().lower() for n in numbers)
-        mask_bands = _mask_bands(dataset.mask_flag_enums[0], alpha)
+        descriptions = tuple((text or "").strip().lower() for text in dataset.descriptions)
+        has_own_mask = _has_own_mask(dataset.mask_flag_enums[0])
         is_palette = dataset.colorinterp[0] == ColorInterp.palette
         dtype, nodata = dataset.dtypes[0], dataset.nodata
         is_copyable = (
@@ -160,22 +159,26 @@ def open_scene(
         has_transform=grid.transform != IDENTITY,
         has_crs=grid.crs_wkt is not None,
         has_nodata=nodata is not None,
-        has_mask=FILE_MASK in mask_bands,
+        has_mask=has_own_mask,
     )
     require_reference(path, grid)
     if mask is not None:
         _require_mask_grid(mask, grid)
-    roles = _roles(path, bands, descriptions)
+    roles = _roles(path, bands, descriptions, tagged)
+    # GDAL tags the fourth of four 8-bit bands alpha unasked: whoever names it knows better.
+    alpha = tagged if len(roles) < len(descriptions) else frozenset()
+    mask_bands = ((FILE_MASK,) if has_own_mask else ()) + tuple(sorted(alpha))
     scene = Scene(grid, roles, dtype, nodata, date, mask_bands, alpha)
-    return SceneFile(path, scene, is_copyable and not alpha, mask)
+    return SceneFile(path, scene, is_copyable and not tagged, mask)
 
 
-def _mask_bands(flags: Iterable[MaskFlags], alpha: frozenset[int]) -> tuple[int, ...]:
-    """GDAL shows an alpha band as the file's mask in files of two or four bands without nodata only
-    (MaskFlags.alpha): the bands themselves are asked everywhere, the mask where it is another one.
+def _has_own_mask(flags: Iterable[MaskFlags]) -> bool:
+    """Whether a mask lies in the file beside its bands.
+
+    In files of two or four bands without nodata GDAL shows an alpha band as if it were one; alpha
+    bands are read themselves, everywhere.
     """
-    is_own = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-    return ((FILE_MASK,) if is_own else ()) + tuple(sorted(alpha))
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
 def _require_mask_grid(mask: Path, grid: Grid) -> None:
@@ -224,32 +227,42 @@ def _require_intensities(path: Path, dtype: str, *, is_palette: bool) -> None:
 
 
 def _roles(
-    path: Path, given: tuple[str, ...] | None, descriptions: tuple[str, ...]
+    path: Path,
+    given: tuple[str, ...] | None,
+    descriptions: tuple[str, ...],
+    tagged: frozenset[int],
 ) -> tuple[str, ...]:
-    unknown = ("",) * len(descriptions)
+    """Role of every band that is not tagged alpha; of all bands where a role is told for each."""
+    plain = tuple(text for n, text in enumerate(descriptions, start=1) if n not in tagged)
     if given is not None:
-        return _checked(given, len(descriptions), f"--bands（{path}）")
-    if all(text in BAND_ROLES for text in descriptions) and len(set(descriptions)) == len(
-        descriptions
-    ):
-        return descriptions
+        return _checked(given, len(plain), tagged, f"--bands（{path}）")
+    for told in (descriptions, plain):
+        if all(text in BAND_ROLES for text in told) and len(set(told)) == len(told):
+            return told
     stated = read_meta(path.parent).bands
     if not stated:
-        return unknown
-    return _checked(stated, len(descriptions), f"{path.parent / META_FILE}（{path.name}）")
+        return ("",) * len(plain)
+    return _checked(stated, len(plain), tagged, f"{path.parent / META_FILE}（{path.name}）")
 
 
-def _checked(roles: tuple[str, ...], n_bands: int, where: str) -> tuple[str, ...]:
+def _checked(
+    roles: tuple[str, ...], n_plain: int, tagged: frozenset[int], where: str
+) -> tuple[str, ...]:
     require_known_roles(roles, where)
-    if len(roles) != n_bands:
-        raise InputError(
-            Finding(
-                "E-RASTER-BANDS",
-                f"波段角色与影像的 {n_bands} 个波段对不上。",
-                where=where,
-                value="、".join(roles),
-                allowed=f"{n_bands} 个互不相同的角色，取自 {'、'.join(BAND_ROLES)}",
-                advice="按文件中的波段顺序逐个写出角色。",
-            )
+    if len(roles) in (n_plain, n_plain + len(tagged)):
+        return roles
+    besides, or_all = "", ""
+    if tagged:
+        numbers = "、".join(str(n) for n in sorted(tagged))
+        besides = f"（第 {numbers} 波段标为透明度 alpha，没有计入）"
+        or_all = f"；标为透明度的其实是影像波段时，写全 {n_plain + len(tagged)} 个"
+    raise InputError(
+        Finding(
+            "E-RASTER-BANDS",
+            f"波段角色与影像的 {n_plain} 个波段{besides}对不上。",
+            where=where,
+            value="、".join(roles),
+            allowed=f"{n_plain} 个互不相同的角色，取自 {'、'.join(BAND_ROLES)}{or_all}",
+            advice="按文件中的波段顺序逐个写出角色。",
         )
-    return roles
+    )

@@ -139,3 +139,16 @@ def test_a_black_and_a_white_collar(tmp_path: Path) -> None:
     expected = np.ones(SIZE, bool)
     expected[:12], expected[-9:] = False, False
     np.testing.assert_array_equal(seen_by(world, tmp_path / "out"), expected)
+
+
+def test_a_named_band_hides_nothing_though_it_is_tagged_alpha(tmp_path: Path) -> None:
+    """Near infrared over water is 0; GDAL tags the fourth of four 8-bit bands alpha unasked."""
+    world = pair_of(tmp_path, 4, "uint8")
+    for path in (world.before, world.after):
+        pixels = pixels_of(path)
+        pixels[3][HIDDEN] = 0
+        write_raster(path, pixels, transform=NORTH_UP)
+    args = ("compare", world.before, world.after, "--out", tmp_path / "out")
+    done = call_cli(*args, "--bands", "blue,green,red,nir")
+    assert done.code == 0, done.text
+    assert (read_raster(tmp_path / "out" / "change.tif") != 255).all()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from pyproj import CRS, Transformer
+from rasterio.enums import ColorInterp
 
 from pipeline.errors import InputError
 from pipeline.grid import Grid
@@ -52,6 +55,45 @@ def test_波段角色_命令行优先于文件_文件优先于说明(tmp_path: P
     assert open_scene(described).scene.roles == ("red", "green", "nir")
     given = ("green", "red", "nir")
     assert open_scene(described, bands=given).scene.roles == given
+
+
+BGRN = ("blue", "green", "red", "nir")
+
+
+def byte_image(path: Path, **options: Any) -> Path:
+    """Four 8-bit bands as GDAL writes them by default: the fourth is tagged alpha."""
+    pixels = np.arange(4 * 20 * 30).reshape(4, 20, 30).astype(np.uint8)
+    write_raster(path, pixels, transform=NORTH_UP, **options)
+    with rasterio.open(path) as dataset:
+        assert dataset.colorinterp[3] == ColorInterp.alpha
+    return path
+
+
+def test_a_band_tagged_alpha_is_what_it_is_named(tmp_path: Path) -> None:
+    """On the command line, in the file's own descriptions, or in a meta file."""
+    plain = byte_image(tmp_path / "plain.tif")
+    described = byte_image(tmp_path / "described.tif", descriptions=BGRN)
+    found = [open_scene(plain, bands=BGRN), open_scene(described)]
+    (tmp_path / "meta.yaml").write_text("bands: [blue, green, red, nir]\n", encoding="utf-8")
+    found.append(open_scene(plain))
+    for file in found:
+        assert file.scene.roles == BGRN
+        assert file.scene.band_numbers == (1, 2, 3, 4)
+        assert file.scene.mask_bands == ()
+        assert not file.is_copyable  # whoever reads the copy would take the tag for true
+
+
+def test_a_band_tagged_alpha_is_alpha_if_it_is_not_named(tmp_path: Path) -> None:
+    path = byte_image(tmp_path / "a.tif")
+    for bands in (None, ("blue", "green", "red")):
+        scene = open_scene(path, bands=bands).scene
+        assert scene.band_numbers == (1, 2, 3)
+        assert scene.mask_bands == (4,)
+    with pytest.raises(InputError, match="第 4 波段标为透明度 alpha") as problem:
+        open_scene(path, bands=("blue", "green"))
+    assert code_of(problem) == "E-RASTER-BANDS"
+    assert "3 个波段" in str(problem.value)
+    assert "写全 4 个" in str(problem.value)
 
 
 def test_band_roles_are_never_guessed_from_their_number(tmp_path: Path) -> None:
