@@ -62,7 +62,7 @@ def _read(
     windows: list[Tile],
 ) -> list[Content]:
     bands = pair.bands.before if name == "before" else pair.bands.after
-    source = Source(str(pair.files[name].path), bands, None, rules[name].has_mask)
+    source = Source(str(pair.files[name].path), bands, None, rules[name].mask_bands)
     job = TileJob(read_content, {"image": source}, rules[name])
     outputs = run_tiles(job, windows, context.local, lambda done, total: None)
     return [part for _, output in outputs for _, part in output.partials]
