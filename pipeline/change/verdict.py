@@ -85,7 +85,8 @@ def log_odds_by_card(
     for figure in card.figures:
         weight = figure.weight + figure.size_weight * size
         total += weight * scored(figures[figure.name], np.array(figure.quantiles))
-    return np.clip(total, -MOST_LOG_ODDS, MOST_LOG_ODDS)
+    limited: NDArray[np.float64] = np.clip(total, -MOST_LOG_ODDS, MOST_LOG_ODDS)
+    return limited
 
 
 def own_share(log_odds: NDArray[np.float64], usual_share: float) -> float:

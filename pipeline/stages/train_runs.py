@@ -178,7 +178,8 @@ def _cuts(grid: Grid, axis: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     Squares count from the origin of the CRS; on a grid that is not north-up, from its own.
     """
     length = (grid.height, grid.width)[axis]
-    centres, zeros = np.arange(length) + 0.5, np.zeros(length)
+    centres = np.linspace(0.5, length - 0.5, length, dtype=np.float64)
+    zeros = np.zeros(length, np.float64)
     if _is_north_up(grid):
         place = grid.xy(centres, zeros)[1] if axis == 0 else grid.xy(zeros, centres)[0]
     else:
