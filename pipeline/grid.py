@@ -23,6 +23,9 @@ MAX_GSD_M = 10_000.0
 """Largest stated pixel size: coarser than any image of the Earth's surface, and small enough that
 areas and lengths of whole images stay finite."""
 
+UNPLACED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+"""The transform that a file without any is read with."""
+
 
 @lru_cache(maxsize=64)
 def crs_from_wkt(wkt: str) -> CRS:
@@ -133,6 +136,19 @@ class Grid:
         cols = inverse.a * x + inverse.b * y + inverse.c
         rows = inverse.d * x + inverse.e * y + inverse.f
         return rows, cols
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the transform says where the pixels lie."""
+        return self.transform != UNPLACED
+
+    def corners_apart_px(self, other: Grid) -> NDArray[np.float64]:
+        """How many of this grid's rows and columns `(2, corner)` lie between its corners and where
+        another grid has the same pixels."""
+        rows = np.array([0.0, 0.0, self.height, self.height])
+        cols = np.array([0.0, self.width, 0.0, self.width])
+        found_rows, found_cols = self.rowcol(*other.xy(rows, cols))
+        return np.stack([found_rows - rows, found_cols - cols])
 
     def resized_as(self, other: Grid) -> Grid:
         """This grid's origin, pixels and reference with another one's number of pixels."""

@@ -19,8 +19,6 @@ from pipeline.patches.layer_crs import Bounds, Misfit, crs_label, find_misfit, i
 
 MAX_DEGREES = 180.0
 """Projected coordinates that are all smaller look like degrees, in either order."""
-IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-"""What a file without any geotransform is read with."""
 MAX_LON, MAX_LAT = 360.0, 90.0
 """Degrees beyond these are no place on Earth; longitudes are counted to 360 by some."""
 
@@ -70,7 +68,7 @@ def _transform_finding(path: Path, grid: Grid) -> Finding | None:
         what = "影像的地理变换里有无法使用的数，算不出坐标。"
     elif a * e - b * d == 0:
         what = "影像的地理变换不可逆，像元没有面积。"
-    elif grid.crs_wkt is not None and grid.transform == IDENTITY:
+    elif grid.crs_wkt is not None and not grid.is_placed:
         what = "影像写明了坐标系，却没有地理变换，不知道位置和像元大小。"
     else:
         return None

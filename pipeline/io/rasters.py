@@ -256,7 +256,7 @@ def profile_for(grid: Grid, dtype: str, count: int, nodata: float | None) -> dic
         profile["alpha"] = "NO"
     if nodata is not None:
         profile["nodata"] = nodata
-    if grid.transform != (1.0, 0.0, 0.0, 0.0, 1.0, 0.0):
+    if grid.is_placed:
         profile["transform"] = grid.affine
     if grid.crs_wkt is not None:
         profile["crs"] = rasterio.crs.CRS.from_wkt(grid.crs_wkt)

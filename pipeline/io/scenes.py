@@ -19,7 +19,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from pipeline.errors import Finding, InputError
 from pipeline.grid import MAX_GSD_M, Grid
 from pipeline.io.encodings import choose_encoding
-from pipeline.io.georeference import IDENTITY, require_reference
+from pipeline.io.georeference import require_reference
 from pipeline.io.rasters import grid_of, open_raster
 from pipeline.io.sidecars import require_no_sidecars
 from pipeline.scene import BAND_ROLES, FILE_MASK, Scene, require_known_roles
@@ -156,7 +156,7 @@ def open_scene(
     _require_intensities(path, dtype, is_palette=is_palette)
     require_no_sidecars(
         path,
-        has_transform=grid.transform != IDENTITY,
+        has_transform=grid.is_placed,
         has_crs=grid.crs_wkt is not None,
         has_nodata=nodata is not None,
         has_mask=has_own_mask,
@@ -204,11 +204,7 @@ def _require_mask_grid(mask: Path, grid: Grid) -> None:
 
 def _is_congruent(mask: Grid, image: Grid) -> bool:
     """Whether all corners agree to a tenth of a pixel: headers are rounded now and then."""
-    rows = np.array([0.0, 0.0, image.height, image.height])
-    cols = np.array([0.0, image.width, 0.0, image.width])
-    found_rows, found_cols = image.rowcol(*mask.xy(rows, cols))
-    apart = max(np.abs(found_rows - rows).max(), np.abs(found_cols - cols).max())
-    return bool(apart <= MASK_TOLERANCE_PX)
+    return bool(np.abs(image.corners_apart_px(mask)).max() <= MASK_TOLERANCE_PX)
 
 
 def _require_intensities(path: Path, dtype: str, *, is_palette: bool) -> None:

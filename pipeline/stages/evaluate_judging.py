@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.change.learned.samples import NOT_LABELLED
 from pipeline.grid import BLOCK_PX, Grid, PixelWindow
 from pipeline.io.burning import burn_mask, burn_numbers
 from pipeline.io.rasters import read_grid, read_window
@@ -29,7 +30,7 @@ from pipeline.patches.planted import FOUND_SHARE, PlantedScores, covered_share, 
 from pipeline.patches.polygonise import trace_outlines
 from pipeline.patches.reliability import ScoreHistogram
 from pipeline.schema.layers import PATCHES
-from pipeline.stages.labelled_pairs import NOT_LABELLED, ReadMask
+from pipeline.stages.labelled_pairs import ReadMask
 
 
 @dataclass(frozen=True)

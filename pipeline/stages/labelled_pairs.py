@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.change.learned.samples import NOT_LABELLED
 from pipeline.config.models import ImageInput, RunConfig, Settings
 from pipeline.errors import Finding, InputError
 from pipeline.grid import Grid, PixelWindow
@@ -23,13 +24,10 @@ from pipeline.io.rasters import open_raster, read_all, read_grid, read_window
 from pipeline.io.scenes import read_meta
 from pipeline.stages.requests import described_images
 
-NOT_LABELLED = 255
 CHIP_SUFFIXES = (".png", ".tif", ".tiff", ".jpg")
 CHIP_CHANGED = 255
 MOST_TOLD = 10
 """Unknown label values named in the error."""
-UNPLACED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-"""Transform of a file that does not say where it lies."""
 PLACE_TOLERANCE_PX = 0.01
 """Headers are rounded; anything more is another grid."""
 UNIT_GSD_M = 1.0
@@ -149,9 +147,9 @@ def _require_same_place(pair: LabelledPair, label: Grid) -> None:
     image = read_grid(pair.run.before.path)
     if label.crs is not None and image.crs is not None and label.crs != image.crs:
         raise _misplaced(pair, "坐标系", label.crs.name, image.crs.name)
-    if UNPLACED in (label.transform, image.transform):
+    if not (label.is_placed and image.is_placed):
         return
-    apart = _corners_apart_px(label, image)
+    apart = float(np.hypot(*image.corners_apart_px(label)).max())
     if not apart <= PLACE_TOLERANCE_PX:
         raise _misplaced(
             pair,
@@ -159,14 +157,6 @@ def _require_same_place(pair: LabelledPair, label: Grid) -> None:
             f"与影像最多错开 {apart:.4g} 个像元",
             f"错开不超过 {PLACE_TOLERANCE_PX:g} 个像元",
         )
-
-
-def _corners_apart_px(label: Grid, image: Grid) -> float:
-    """How far the label's corners lie from the image's, pixels of the image."""
-    rows = np.array([0.0, 0.0, image.height, image.height])
-    cols = np.array([0.0, image.width, 0.0, image.width])
-    found_rows, found_cols = image.rowcol(*label.xy(rows, cols))
-    return float(np.hypot(found_rows - rows, found_cols - cols).max())
 
 
 def _misplaced(pair: LabelledPair, aspect: str, value: str, allowed: str) -> InputError:

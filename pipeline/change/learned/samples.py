@@ -151,11 +151,9 @@ def thinned(scenes: Sequence[LabelledScene]) -> tuple[NDArray[Any], NDArray[Any]
     step = max(1, _n_seen(scenes) // STATISTICS_PIXELS)
     before = np.concatenate([_every(step, s, s.before) for s in scenes], axis=1)
     after = np.concatenate([_every(step, s, s.after) for s in scenes], axis=1)
-    if before.shape[1]:
-        return before, after
-    return np.zeros_like(before, shape=(len(before), 1)), np.zeros_like(
-        after, shape=(len(after), 1)
-    )
+    if not before.shape[1]:
+        before, after = (np.zeros_like(d, shape=(len(d), 1)) for d in (before, after))
+    return before, after
 
 
 def _n_seen(scenes: Sequence[LabelledScene]) -> int:
